@@ -25,9 +25,7 @@ def cache_folder() -> Path:
     return platformdirs.user_cache_path("evmlx")
 
 
-def build_once(
-    target: Path, build: Callable[[Path], None], say: Callable[[str], None]
-) -> Path:
+def build_once(target: Path, build: Callable[[Path], None], say: Callable[[str], None]) -> Path:
     """Fill a folder that does not exist yet, or leave nothing of it.
 
     Parameters
@@ -61,16 +59,14 @@ def build_once(
             _build(target, build)
     except OSError as error:
         raise EvmlxError(
-            f"cannot write {error.filename or target}: {error.strerror or error}; make room, or set "
-            "EVMLX_CACHE to a folder with enough of it, then run the same command again"
+            f"cannot write {error.filename or target}: {error.strerror or error}; make room, or "
+            "set EVMLX_CACHE to a folder with enough of it, then run the same command again"
         ) from error
     return target
 
 
 def _build(target: Path, build: Callable[[Path], None]) -> None:
-    temporary = Path(
-        tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-    )
+    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
     try:
         build(temporary)
         temporary.chmod(0o777 & ~_umask())  # mkdtemp's folders are private

