@@ -1,0 +1,5 @@
+"""`python -m evmlx`."""
+
+from evmlx.cli import main
+
+main()

@@ -1,0 +1,203 @@
+"""The order of the stages, what each reads and writes, and which are up to date.
+
+Knows nothing of how a stage computes (`evmlx.stages`) nor of how texts become activations
+(`evmlx.extract`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from evmlx import __version__
+from evmlx.errors import EvmlxError
+from evmlx.progress import clock, say
+from evmlx.stages import STAGES, Run, Stage
+from evmlx.store import file_sha256, locked, read_json, write_json
+
+# Fields of run.json that must agree before anything is added to a run folder.
+IDENTITY = (
+    "model.revision",
+    "corpus.digest",
+    "layers",
+    "dtype",
+    "backend",
+    "quantize",
+    "stimuli",
+)
+
+
+def field(record: dict[str, Any], name: str) -> Any:
+    """Value of a dotted field of run.json, or None."""
+    value: Any = record
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def claim(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
+    """Make `folder` the home of the run that `record` describes, or find that it is already.
+
+    Parameters
+    ----------
+    folder : Path
+        Run folder, locked by the caller.
+    record : dict
+        What is to be run; written as run.json before anything else.
+
+    Returns
+    -------
+    dict
+        The record with what an earlier process has already done.
+
+    Raises
+    ------
+    EvmlxError
+        If the folder holds another run; the message names the field that differs.
+    """
+    path = folder / "run.json"
+    if path.exists():
+        earlier = read_json(path)
+        for name in IDENTITY:
+            if field(earlier, name) != field(record, name):
+                raise EvmlxError(
+                    f"{folder} holds a run whose {name} is {field(earlier, name)}, not "
+                    f"{field(record, name)}: choose another --name, or delete the folder"
+                )
+        for kept in ("stages", "timings"):
+            record[kept] = earlier.get(kept, {})
+    write_json(path, record)
+    return record
+
+
+def run_stages(
+    run: Run, names: Sequence[str], *, force: bool = False, announce: Callable[[str], None] = say
+) -> None:
+    """Run stages in their order; one that is up to date is passed over unless forced.
+
+    Parameters
+    ----------
+    run : Run
+        Folder, corpus and record. Its folder is locked by the caller.
+    names : sequence of str
+        Stages to run.
+    force : bool
+        Run them even where nothing changed.
+    announce : callable
+        Takes one line a stage.
+    """
+    for stage in STAGES:
+        if stage.name not in names:
+            continue
+        key = _key(run, stage)
+        done = run.record.setdefault("stages", {}).get(stage.name)
+        if not force and done and done["key"] == key and _intact(run.folder, done["writes"]):
+            announce(f"{stage.name}: up to date")
+            continue
+        start = time.monotonic()
+        written = stage.run(run)
+        seconds = time.monotonic() - start
+        announce(f"{stage.name}: {clock(seconds)}")
+        note(
+            run,
+            stage.name,
+            seconds,
+            {
+                "key": key,
+                "writes": {
+                    str(path.relative_to(run.folder)): file_sha256(path) for path in written
+                },
+            },
+        )
+
+
+def note(run: Run, stage: str, seconds: float, done: dict[str, Any]) -> None:
+    """Record in run.json that a stage is done, and how long it took."""
+    run.record.setdefault("stages", {})[stage] = done
+    timings = run.record.setdefault("timings", {})
+    timings[stage] = round(seconds, 3)
+    timings["peak_memory_bytes"] = peak_memory()
+    write_json(run.folder / "run.json", run.record)
+
+
+def peak_memory() -> int:
+    """Peak resident bytes of this process so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _key(run: Run, stage: Stage) -> str:
+    """Digest of everything that a stage's files depend on."""
+    reads = {
+        name: file_sha256(run.folder / name) for name in stage.reads if (run.folder / name).exists()
+    }
+    settings = {name: field(run.record, name) for name in (*IDENTITY, "seed", "primary_layer")}
+    text = json.dumps([__version__, stage.name, reads, settings], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _intact(folder: Path, writes: dict[str, str]) -> bool:
+    return all(
+        (folder / name).exists() and file_sha256(folder / name) == digest
+        for name, digest in writes.items()
+    )
+
+
+def rerun(folder: Path, names: Sequence[str]) -> Run:
+    """Run stages again on a finished extraction, as the stage commands do.
+
+    Parameters
+    ----------
+    folder : Path
+        Run folder.
+    names : sequence of str
+        Stages to run, whether up to date or not.
+
+    Raises
+    ------
+    EvmlxError
+        If the folder is no run folder, its corpus has changed, or a file that a stage reads
+        is missing.
+    """
+    if not (folder / "run.json").exists():
+        raise EvmlxError(f"{folder} is no run folder (it has no run.json): {_nearby(folder)}")
+    with locked(folder):
+        record = read_json(folder / "run.json")
+        run = Run(folder, recorded_corpus(record), record)
+        run_stages(run, names, force=True)
+    return run
+
+
+def recorded_corpus(record: dict[str, Any]) -> Any:
+    """Load the corpus that a run was made on.
+
+    Raises
+    ------
+    EvmlxError
+        If it is gone or has another content now.
+    """
+    from evmlx.corpus import load_corpus, subset
+
+    entry = record["corpus"]
+    corpus = load_corpus(Path(entry["path"]) if entry["path"] else None)
+    if entry["limit"]:
+        corpus = subset(corpus, entry["limit"])
+    if corpus.digest != entry["digest"]:
+        raise EvmlxError(
+            f"the corpus at {corpus.root} has changed since this run (digest {corpus.digest[:12]}, "
+            f"run.json says {entry['digest'][:12]}): run `evmlx run` again"
+        )
+    return corpus
+
+
+def _nearby(folder: Path) -> str:
+    runs = sorted(str(p.parent) for p in folder.parent.glob("*/run.json")) or sorted(
+        str(p.parent) for p in Path("results").glob("*/run.json")
+    )
+    return f"runs here are {', '.join(runs)}" if runs else "make one with `evmlx run`"

@@ -1,0 +1,281 @@
+"""`evmlx run` as a function: from a model's name to a finished run folder."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evmlx import __version__
+from evmlx.errors import EvmlxError
+from evmlx.estimate import Estimate, ModelShape, estimate, read_shape
+from evmlx.extract import extract
+from evmlx.pipeline import claim, note, run_stages
+from evmlx.progress import clock, say
+from evmlx.stages import STAGE_NAMES, Run
+from evmlx.stimuli import Stimulus, primary_layer, sampled_layers, stimuli_digest, tokenize
+from evmlx.store import file_sha256, locked
+
+if TYPE_CHECKING:
+    from evmlx.backends.engines import Engine
+    from evmlx.checkpoints import Checkpoint
+    from evmlx.corpus import Corpus
+
+CORE_PACKAGES = ("numpy", "scipy", "scikit-learn", "tokenizers", "transformers")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run is asked for; every field has the meaning of the option of that name.
+
+    Attributes
+    ----------
+    model : str or None
+        Hub id, folder, GGUF file or embedded name; None for the embedded default.
+    revision : str or None
+        Hub revision.
+    corpus : Path or None
+        Folder of a corpus; None for the shipped one.
+    backend, device, dtype : str
+        Engine, device and computing type, or ``auto``.
+    quantize : str or None
+        Quantize the weights on load.
+    layers : str or None
+        See `evmlx.stimuli.sampled_layers`.
+    batch_tokens : int or None
+        Padded tokens in a batch; None for what suits the device.
+    limit : int or None
+        Stories to take, balanced over emotions; None for all.
+    name : str or None
+        Name of the run folder.
+    out : Path
+        Where run folders lie.
+    seed : int
+        Of every random generator.
+    """
+
+    model: str | None = None
+    revision: str | None = None
+    corpus: Path | None = None
+    backend: str = "auto"
+    device: str = "auto"
+    dtype: str = "auto"
+    quantize: str | None = None
+    layers: str | None = None
+    batch_tokens: int | None = None
+    limit: int | None = None
+    name: str | None = None
+    out: Path = Path("results")
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything settled before the first text is run.
+
+    Attributes
+    ----------
+    folder : Path
+        Run folder.
+    engine : Engine
+        Where it runs.
+    checkpoint : Checkpoint
+        What is measured.
+    shape : ModelShape
+        Its size.
+    corpus : Corpus
+        What it is measured with.
+    stimuli : tuple of Stimulus
+        The corpus as token ids.
+    layers : tuple of int
+        Layers to sample.
+    batch_tokens : int
+        Padded tokens in a batch.
+    """
+
+    folder: Path
+    engine: Engine
+    checkpoint: Checkpoint
+    shape: ModelShape
+    corpus: Corpus
+    stimuli: tuple[Stimulus, ...]
+    layers: tuple[int, ...]
+    batch_tokens: int
+
+
+def plan(settings: Settings) -> Plan:
+    """Find the model, the corpus and the engine, and tokenize.
+
+    Raises
+    ------
+    EvmlxError
+        If something is missing or wrong; nothing has been written then.
+    """
+    from evmlx.backends.engines import choose_engine
+    from evmlx.checkpoints import load_tokenizer, resolve
+    from evmlx.corpus import load_corpus, subset
+
+    engine = choose_engine(settings.backend, settings.device, settings.dtype, settings.quantize)
+    if settings.batch_tokens is not None and settings.batch_tokens < 1:
+        raise EvmlxError(f"--batch-tokens {settings.batch_tokens}: give at least 1")
+    corpus = load_corpus(settings.corpus)
+    if settings.limit is not None:
+        corpus = subset(corpus, settings.limit)
+    checkpoint = resolve(settings.model, revision=settings.revision, say=say)
+    shape = read_shape(checkpoint.folder)
+    layers = sampled_layers(settings.layers, shape.layers)
+    stimuli = tokenize(corpus, load_tokenizer(checkpoint), shape.context)
+    run_name = checkpoint.run_name
+    if settings.quantize:
+        run_name += f"-{settings.quantize}"
+    return Plan(
+        folder=settings.out / (settings.name or run_name),
+        engine=engine,
+        checkpoint=checkpoint,
+        shape=shape,
+        corpus=corpus,
+        stimuli=stimuli,
+        layers=layers,
+        batch_tokens=settings.batch_tokens or engine.batch_tokens,
+    )
+
+
+def dry_run(settings: Settings) -> Estimate:
+    """Say what a run would take, without loading the weights or writing a run folder."""
+    planned = plan(settings)
+    return estimate(
+        planned.checkpoint.folder,
+        planned.stimuli,
+        planned.layers[-1],
+        planned.batch_tokens,
+        planned.engine.dtype,
+        planned.engine.rate(),
+    )
+
+
+def measure(
+    settings: Settings,
+    *,
+    stages: Sequence[str] = STAGE_NAMES,
+    skip_extraction: bool = False,
+    command: str = "",
+) -> Run:
+    """Run a model through the corpus and analyse what it gives.
+
+    Parameters
+    ----------
+    settings : Settings
+        What to run.
+    stages : sequence of str
+        Analysis stages to run after extraction.
+    skip_extraction : bool
+        Analyse the activations that are there.
+    command : str
+        Recorded in run.json, so that a reader can repeat it.
+
+    Returns
+    -------
+    Run
+        The finished run.
+
+    Raises
+    ------
+    EvmlxError
+        One line on what is wrong; whatever was computed is kept, and the same call goes on.
+    """
+    planned = plan(settings)
+    with locked(planned.folder):
+        record = claim(planned.folder, describe(planned, settings, command))
+        run = Run(planned.folder, planned.corpus, record)
+        say(
+            f"{planned.checkpoint.name} on {planned.engine.name} ({planned.engine.device}, "
+            f"{planned.engine.dtype}): {planned.folder}"
+        )
+        for lack in planned.corpus.lacks:
+            say(f"note: {lack}")
+        if not skip_extraction:
+            _extraction(run, planned)
+        run_stages(run, stages)
+    return run
+
+
+def _extraction(run: Run, planned: Plan) -> None:
+    path = planned.folder / "activations.npz"
+    done = run.record["stages"].get("extract")
+    if done and path.exists() and file_sha256(path) == done["writes"].get(path.name):
+        say("extract: up to date")
+        return
+    path.unlink(missing_ok=True)
+    start = time.monotonic()
+
+    engine = extract(
+        planned.folder,
+        planned.stimuli,
+        lambda: planned.engine.load(planned.checkpoint.folder),
+        planned.layers,
+        planned.batch_tokens,
+    )
+    seconds = time.monotonic() - start
+    if engine is not None:
+        run.record["timings"]["peak_device_memory_bytes"] = engine.peak_memory()
+    say(f"extract: {clock(seconds)}")
+    note(run, "extract", seconds, {"key": "", "writes": {path.name: file_sha256(path)}})
+
+
+def describe(planned: Plan, settings: Settings, command: str) -> dict[str, Any]:
+    """Return run.json as it stands before extraction.
+
+    Parameters
+    ----------
+    planned : Plan
+        What will be run.
+    settings : Settings
+        What was asked for.
+    command : str
+        How it was asked for.
+    """
+    checkpoint, corpus, engine = planned.checkpoint, planned.corpus, planned.engine
+    versions = {name: version(name) for name in (*CORE_PACKAGES, engine.name)}
+    return {
+        "schema": 1,
+        "model": {
+            "name": checkpoint.name,
+            "reference": checkpoint.reference,
+            "source": checkpoint.source,
+            "revision": checkpoint.revision,
+            "quantization": checkpoint.quantization,
+            "license": checkpoint.license,
+            **{k: v for k, v in asdict(planned.shape).items() if k != "context"},
+        },
+        "backend": engine.name,
+        "device": engine.device,
+        "dtype": engine.dtype,
+        "quantize": settings.quantize,
+        "corpus": {
+            "name": corpus.name,
+            "version": corpus.version,
+            "digest": corpus.digest,
+            "path": str(settings.corpus) if settings.corpus else None,
+            "limit": settings.limit,
+            "stories": len(corpus.stories),
+            "dialogues": len(corpus.dialogues),
+            "passages": len(corpus.passages),
+            "scenarios": len(corpus.scenarios),
+            "lacks": list(corpus.lacks),
+        },
+        "stimuli": stimuli_digest(planned.stimuli),
+        "tokens": sum(len(s.ids) for s in planned.stimuli),
+        "batch_tokens": planned.batch_tokens,
+        "layers": list(planned.layers),
+        "primary_layer": primary_layer(planned.layers, planned.shape.layers),
+        "pooling": "mean over positions t >= min(50, n // 2) of n tokens",
+        "seed": settings.seed,
+        "command": command,
+        "versions": {"evmlx": __version__, "python": platform.python_version(), **versions},
+        "stages": {},
+        "timings": {},
+    }

@@ -1,0 +1,181 @@
+"""Each analysis stage as a function from a run folder to the files it writes.
+
+Reading and writing happens here; the analysis functions themselves take arrays. Knows nothing
+of which stages are up to date (`evmlx.pipeline`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evmlx.errors import EvmlxError
+from evmlx.extract import load_activations
+from evmlx.store import Activations, write_json
+
+if TYPE_CHECKING:
+    from evmlx.corpus import Corpus
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder being worked on.
+
+    Attributes
+    ----------
+    folder : Path
+        The run folder.
+    corpus : Corpus
+        What it measures.
+    record : dict
+        Contents of run.json; grows as stages finish.
+    """
+
+    folder: Path
+    corpus: Corpus
+    record: dict[str, Any]
+
+    @property
+    def seed(self) -> int:
+        """Seed of every random generator."""
+        return int(self.record["seed"])
+
+    @property
+    def primary_layer(self) -> int:
+        """Layer of the headline figures."""
+        return int(self.record["primary_layer"])
+
+    def activations(self, kind: str) -> Activations | None:
+        """Pooled residuals of one kind of stimuli; None where the run has none."""
+        return load_activations(self.folder / "activations.npz", kind)
+
+    def stories(self) -> tuple[Activations, list[str], list[str], list[str]]:
+        """Return the stories' activations, emotions, topic ids and texts, in one order."""
+        stories = self.activations("stories")
+        by_id = {story.id: story for story in self.corpus.stories}
+        if stories is None or any(i not in by_id for i in stories.ids):
+            raise EvmlxError(
+                f"{self.folder / 'activations.npz'} holds other stories than the corpus: "
+                "run `evmlx extract` again"
+            )
+        told = [by_id[i] for i in stories.ids]
+        return (
+            stories,
+            [s.emotion for s in told],
+            [s.topic_id for s in told],
+            [s.text for s in told],
+        )
+
+    def write(self, name: str, result: Any) -> Path:
+        """Write a result file, with what it belongs to at its head."""
+        from evmlx.results import to_json
+
+        head = {
+            "schema": 1,
+            "model": self.record["model"]["name"],
+            "corpus_digest": self.corpus.digest,
+        }
+        write_json(self.folder / name, {**head, **to_json(result)})
+        return self.folder / name
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A step of the pipeline.
+
+    Attributes
+    ----------
+    name : str
+        Name of the stage and of its command.
+    reads : tuple of str
+        Files of the run folder that its results depend on.
+    run : callable
+        Does the work and returns what it wrote.
+    """
+
+    name: str
+    reads: tuple[str, ...]
+    run: Callable[[Run], list[Path]]
+
+
+def _vectors(run: Run) -> list[Path]:
+    from evmlx.vectors import emotion_vectors, save_vectors
+
+    stories, labels, _, _ = run.stories()
+    vectors = emotion_vectors(stories, labels, run.corpus.emotions, run.activations("dialogues"))
+    save_vectors(run.folder, vectors)
+    return [run.folder / name for name in VECTOR_FILES]
+
+
+def _geometry(run: Run) -> list[Path]:
+    from evmlx.geometry import geometry
+    from evmlx.vectors import load_vectors
+
+    stories, labels, topics, _ = run.stories()
+    result = geometry(
+        load_vectors(run.folder),
+        stories,
+        labels,
+        topics,
+        run.corpus,
+        primary_layer=run.primary_layer,
+        seed=run.seed,
+    )
+    return [run.write("validation_results.json", result)]
+
+
+def _circumplex(run: Run) -> list[Path]:
+    from evmlx.circumplex import circumplex
+    from evmlx.vectors import load_vectors
+
+    result = circumplex(load_vectors(run.folder), run.corpus, seed=run.seed)
+    return [run.write("arousal_results.json", result)]
+
+
+def _probe(run: Run) -> list[Path]:
+    from evmlx.probe import probe
+
+    stories, labels, topics, texts = run.stories()
+    result = probe(stories, labels, topics, texts, run.corpus, seed=run.seed)
+    return [run.write("probe_results.json", result)]
+
+
+def _implicit(run: Run) -> list[Path]:
+    from evmlx.implicit import implicit
+    from evmlx.vectors import load_vectors
+
+    result = implicit(
+        run.activations("scenarios"),
+        run.activations("scenarios_last"),
+        load_vectors(run.folder),
+        run.corpus,
+        primary_layer=run.primary_layer,
+        seed=run.seed,
+    )
+    return [run.write("implicit_emotion_results.json", result)]
+
+
+def _report(run: Run) -> list[Path]:
+    from evmlx.report import write_report
+
+    return write_report(run.folder, run.corpus)
+
+
+VECTOR_FILES = ("raw_vectors.npz", "denoised_vectors.npz", "neutral_components.npz")
+RESULT_FILES = (
+    "validation_results.json",
+    "arousal_results.json",
+    "probe_results.json",
+    "implicit_emotion_results.json",
+)
+STAGES = (
+    Stage("vectors", ("activations.npz",), _vectors),
+    Stage("geometry", ("activations.npz", *VECTOR_FILES), _geometry),
+    Stage("circumplex", VECTOR_FILES, _circumplex),
+    Stage("probe", ("activations.npz",), _probe),
+    Stage("implicit", ("activations.npz", *VECTOR_FILES), _implicit),
+    Stage("report", (*VECTOR_FILES, *RESULT_FILES), _report),
+)
+STAGE_NAMES = tuple(stage.name for stage in STAGES)
