@@ -12,7 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
-from evmlx.corpus.reading import Record, as_object, json_document, line_of, table, unknown
+from evmlx.corpus.reading import (
+    Record,
+    as_object,
+    files,
+    is_plain,
+    json_document,
+    line_of,
+    quoted,
+    table,
+    unknown,
+)
 from evmlx.corpus.types import Norms, Topic
 from evmlx.errors import EvmlxError
 
@@ -61,8 +71,8 @@ def read_emotions(folder: Path) -> Emotions:
         raise EvmlxError(f"{path}:{line_of(text, word)}: field {where}: {complaint}")
 
     for name in names:
-        if re.search(r"[/\\\x00-\x1f]|^\s|\s$", name):
-            fail("flat", name, f'"{name}" has a slash or a stray space in it: rename it')
+        if not is_plain(name):
+            fail("flat", name, f"{quoted(name)} has a slash or a stray space in it: rename it")
         if names.count(name) > 1:
             fail("flat", name, f'"{name}" stands there twice: remove one')
     if len(names) < 2:
@@ -142,11 +152,11 @@ def read_topics(folder: Path) -> Topics:
         document.fail("topics", "missing: give topics, or by_domain with lists of premises")
     first: dict[str, Topic] = {}
     for topic in topics.listed:
-        if not topic.id or "/" in topic.id:
+        if not is_plain(topic.id):
             line = line_of(text, topic.id or topic.premise)
             raise EvmlxError(
-                f'{path}:{line}: field id: "{topic.id}" (for "{topic.premise}") must be letters, '
-                "digits and hyphens: rename it"
+                f"{path}:{line}: field id: {quoted(topic.id)} (for {quoted(topic.premise)}) "
+                "must be made of letters, digits and hyphens: rename it"
             )
         if topic.id in first:
             a, b = line_of(text, first[topic.id].premise), line_of(text, topic.premise)
@@ -199,7 +209,7 @@ def read_norms(folder: Path, emotions: Sequence[str]) -> tuple[Norms | None, str
     lack : str or None
         What is missing, in words.
     """
-    own = sorted((folder / "norms").glob("*.csv"))
+    own = files(folder / "norms", ".csv")
     if len(own) > 1:
         raise EvmlxError(
             f"{folder / 'norms'}: {len(own)} tables ({own[0].name}, {own[1].name}): keep one"

@@ -98,7 +98,7 @@ def content_digest(corpus: Corpus) -> str:
         separators=(",", ":"),
         default=vars,
     )
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return hashlib.sha256(canonical.encode(errors="surrogatepass")).hexdigest()
 
 
 def _name_and_version(root: Path) -> tuple[str, str | None]:

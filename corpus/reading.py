@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import csv
 import difflib
+import io
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +65,7 @@ class Record:
         """Return a field that must be a whole number, 0 or more."""
         value = self.need(field)
         if type(value) is not int or value < 0:
-            shown = value if type(value) is int else kind_of(value)
+            shown = value if type(value) in (int, float) else kind_of(value)
             self.fail(field, f"must be a whole number, 0 or more, not {shown}")
         return int(value)
 
@@ -115,9 +117,24 @@ def unknown(word: str, options: Sequence[str]) -> str:
     """Say that `word` is none of the options, and which one may be meant."""
     close = nearest(word, options)
     if close is not None:
-        return f'unknown: "{word}"; did you mean "{close}"?'
+        return f"unknown: {quoted(word)}; did you mean {quoted(close)}?"
     listed = ", ".join(options[:20]) + (", ..." if len(options) > 20 else "")
-    return f'unknown: "{word}"; known are {listed}'
+    return f"unknown: {quoted(word)}; known are {listed}"
+
+
+def quoted(word: str) -> str:
+    """Quote what a user wrote, cut to a length that leaves a message readable, on one line."""
+    return json.dumps(word if len(word) <= 80 else f"{word[:77]}...", ensure_ascii=False)
+
+
+def files(folder: Path, ending: str) -> list[Path]:
+    """List the files with an ending, by name; hidden ones, such as macOS' "._*", are not data."""
+    return sorted(path for path in folder.glob(f"*{ending}") if not path.name.startswith("."))
+
+
+def is_plain(name: str) -> bool:
+    """Say whether a name can be part of an id and of a file's member name."""
+    return re.search(r"[/\\\x00-\x1f]|^\s|\s$", name) is None and name != ""
 
 
 def line_of(text: str, value: Any) -> int:
@@ -192,7 +209,7 @@ def json_lines(path: Path) -> Iterator[Record]:
 
 def table(path: Path, columns: Sequence[str]) -> Iterator[Record]:
     """Read the rows of a comma-separated table that has at least `columns`."""
-    reader = csv.DictReader(decoded(path).splitlines())
+    reader = csv.DictReader(io.StringIO(decoded(path), newline=""))
     header = [name.strip() for name in reader.fieldnames or ()]
     for column in columns:
         if column not in header:

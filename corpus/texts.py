@@ -14,10 +14,13 @@ from evmlx.corpus.reading import (
     Record,
     as_object,
     decoded,
+    files,
+    is_plain,
     json_lines,
     kind_of,
     line_of,
     parsed,
+    quoted,
     unknown,
 )
 from evmlx.corpus.types import IntensityTemplate, NeutralText, Scenario, Story, Topic
@@ -45,9 +48,9 @@ class _TopicFinder:
         if self.by_id:
             return self._listed(record, given, premise)
         topic_id = slug(premise or "") if given is None else given
-        if not topic_id or "/" in topic_id:
+        if not is_plain(topic_id):
             field = "topic" if given is None else "topic_id"
-            record.fail(field, f'no id can be made of "{given or premise}": use letters and digits')
+            record.fail(field, f"no id can be made of {quoted(given or premise or '')}: reword it")
         if premise is not None:
             other, place = self.seen.setdefault(topic_id, (premise, record.place))
             if other != premise:
@@ -101,7 +104,7 @@ def read_stories(folder: Path, emotions: Sequence[str], declared: Topics) -> Sto
 
     Stories come sorted by emotion, topic and index, whatever the order of files and lines.
     """
-    paths = sorted((folder / "stories").glob("*.jsonl"))
+    paths = files(folder / "stories", ".jsonl")
     if not paths:
         raise EvmlxError(f"{folder / 'stories'}: no *.jsonl in it: add one for each emotion")
     finder = _TopicFinder(declared)
@@ -219,7 +222,7 @@ def read_scenarios(folder: Path, emotions: Sequence[str]) -> tuple[Scenario, ...
         battery = "situation"
         if record.fields.get("battery") is not None:
             battery = record.choice("battery", ("situation", "message"))
-        near = record.words("near") if record.fields.get("near") else ()
+        near = () if record.fields.get("near") in (None, []) else record.words("near")
         for word in near:
             if word not in emotions:
                 record.fail("near", unknown(word, emotions))
@@ -227,7 +230,7 @@ def read_scenarios(folder: Path, emotions: Sequence[str]) -> tuple[Scenario, ...
         name = record.optional_text("id") or f"{stem}-{counts[stem]}"
         counts[stem] += 1
         if name in places:
-            record.fail("id", f'"{name}" is taken by {places[name]}: rename one')
+            record.fail("id", f"{quoted(name)} is taken by {places[name]}: rename one")
         places[name] = record.place
         scenarios.append(Scenario(name, battery, target, near, record.text("text")))
     return tuple(scenarios)
@@ -256,7 +259,9 @@ def read_intensity(folder: Path, emotions: Sequence[str]) -> tuple[IntensityTemp
             direction=record.choice("direction", ("up", "down")),
         )
         if template.id in places:
-            record.fail("id", f'"{template.id}" is taken by {places[template.id]}: rename one')
+            record.fail(
+                "id", f"{quoted(template.id)} is taken by {places[template.id]}: rename one"
+            )
         places[template.id] = record.prefix.rstrip(".")
         templates.append(template)
     return tuple(templates)
