@@ -1,0 +1,180 @@
+"""Sections of the report on what was run: subject, published protocol, limits, record."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from evmlx.report_findings import BATTERIES, SCORE_HEAD, score_cells
+from evmlx.report_format import ABSENT, duration, interval, plain, size, table
+from evmlx.run_results import RunResults, get, number
+
+if TYPE_CHECKING:
+    from evmlx.corpus import Corpus
+
+
+def subject(results: RunResults) -> list[str]:
+    """Say what was measured, on what, at which layer, and warn where it was a trial."""
+    run, model = results.run, results.run["model"]
+    weights = _weights(run)
+    depth = f" of {model['layers']} (from 0)" if model.get("layers") else ""
+    emotions = get(results.stages.get("probe"), "n_emotions")
+    told = f" of {emotions} emotions" if emotions else ""
+    stories = get(run, "corpus", "stories")
+    lines = [
+        f"`{model.get('reference') or model['name']}` ({weights}) on the {run.get('backend')} "
+        f"engine, {run.get('device')}. {_whole(stories)} stories{told}; figures below are those "
+        f"of block {results.primary}{depth} unless another is named."
+    ]
+    if get(run, "corpus", "limit"):
+        lines += [
+            "",
+            f"> A trial on {_whole(stories)} stories (`--limit`): good for seeing that everything "
+            "works, too few for conclusions.",
+        ]
+    return lines
+
+
+def published_section(results: RunResults) -> list[str]:
+    """Figures by the published protocol, apart from those that evmlx stands for."""
+    lines = []
+    found = results.layer("probe", results.primary)
+    body = [
+        [
+            str(layer),
+            plain(number(results.layer("probe", layer), "published", "accuracy"), 3),
+            _bounds(results.layer("probe", layer)),
+            *_separations(results.layer("circumplex", layer)),
+        ]
+        for layer in results.layers
+    ]
+    if found or results.layer("circumplex", results.primary):
+        head = ["layer", "probe, stratified folds", "95% interval"]
+        head += ["valence separation, raw units", "arousal separation, raw units"]
+        lines += table(head, body)
+    scores = [
+        [label, str(get(battery, "n")), *score_cells(get(battery, "published"))]
+        for key, label in BATTERIES.items()
+        if (battery := results.layer("implicit", results.primary).get(key)) is not None
+        and math.isfinite(number(battery, "published", "top1"))
+    ]
+    if scores:
+        lines += ["", *table(["battery (not centred)", *SCORE_HEAD], scores)]
+    if not lines:
+        return []
+    return [
+        "## By the published protocol",
+        "",
+        "For comparison with emotion-vector-bench only. Separations are in raw activation units, "
+        "on the component with the largest one: not comparable across models or layers. "
+        "Stratified folds let stories of one topic into training and test. Without centring, the "
+        "part that all texts share decides: look at the hub, the emotion that stands among the "
+        "first three of nearly every text.",
+        "",
+        *lines,
+    ]
+
+
+def limits_section(results: RunResults, corpus: Corpus) -> list[str]:
+    """Tell what the figures cannot say."""
+    lines = [
+        "## Limits",
+        "",
+        "- The figures say what can be read off the residuals, not that the model uses it, and "
+        "nothing about whether a model feels.",
+        "- Intervals are over topics and texts of this corpus. Another corpus, by other writers, "
+        "would differ by more.",
+        "- Only figures on the same corpus digest can be compared between models.",
+    ]
+    positive, count = len(corpus.valence.get("positive", ())), len(corpus.emotions)
+    if 0 < positive <= 5:
+        lines.append(
+            f"- {positive} of {count} emotions are positive, so that valence rests on few points."
+        )
+    exact = corpus.norms.exact if corpus.norms else ()
+    if exact and not all(exact):
+        names = [w for w, same in zip(corpus.norms.words, exact, strict=True) if not same]
+        lines.append(f"- Ratings are those of a neighbouring word for {', '.join(names)}.")
+    lines += [f"- Corpus: {lack}." for lack in _lacks(results)]
+    return lines
+
+
+def _lacks(results: RunResults) -> list[str]:
+    return [str(lack).rstrip(".") for lack in get(results.run, "corpus", "lacks") or ()]
+
+
+def record_section(results: RunResults) -> list[str]:
+    """How the run was made, so that it can be made again."""
+    run, model, corpus = results.run, results.run["model"], results.run["corpus"]
+    versions = ", ".join(f"{name} {v}" for name, v in (run.get("versions") or {}).items())
+    width = f", {model['hidden_size']} wide" if model.get("hidden_size") else ""
+    texts = ", ".join(
+        f"{_whole(corpus[kind])} {kind}"
+        for kind in ("stories", "dialogues", "passages", "scenarios")
+        if corpus.get(kind) is not None
+    )
+    rows = {
+        "Command": _code(run.get("command")),
+        "Model": f"{model['name']}, {model.get('architecture')}, {_whole(model.get('layers'))} "
+        f"blocks{width}",
+        "Source": f"{model.get('source')}: {_code(model.get('reference'))}",
+        "Revision": _code(model.get("revision")),
+        "Licence": model.get("license") or "not stated",
+        "Weights": _weights(run),
+        "Engine": f"{run.get('backend')} on {run.get('device')}",
+        "Versions": versions or ABSENT,
+        "Layers": f"{', '.join(map(str, results.layers))}; primary {results.primary}",
+        "Pooling": run.get("pooling"),
+        "Corpus": f"{corpus.get('name')} {corpus.get('version') or ''}".strip() + f": {texts}",
+        "Corpus digest": _code(corpus.get("digest")),
+        "Tokens": _whole(run.get("tokens")),
+        "Seed": run.get("seed"),
+        "Time, memory": _cost(run),
+    }
+    body = [[name, str(value)] for name, value in rows.items() if value is not None]
+    lines = ["| | |", "| --- | --- |"] + [f"| {' | '.join(cells)} |" for cells in body]
+    return ["## How it was run", "", *lines]
+
+
+def _cost(run: Any) -> str | None:
+    """Time of each stage but the report's own, and peak memory; None where unknown."""
+    timings = {k: v for k, v in (run.get("timings") or {}).items() if isinstance(v, int | float)}
+    spent = [
+        f"{stage} {duration(float(seconds))}"
+        for stage, seconds in timings.items()
+        if not stage.endswith("_bytes") and stage != "report"
+    ]
+    for key, what in (("peak_memory_bytes", "memory"), ("peak_device_memory_bytes", "on device")):
+        count = run.get(key) or timings.get(key)
+        if count:
+            spent.append(f"peak {what} {size(float(count))}")
+    return "; ".join(spent) or None
+
+
+def _weights(run: Any) -> str:
+    """Precision of the weights and of the computation."""
+    model = run["model"]
+    dtype = run.get("dtype") or model.get("dtype") or "unknown precision"
+    kind = run.get("quantize") or model.get("quantization")
+    return f"{kind} weights, computed in {dtype}" if kind else f"{dtype}, not quantized"
+
+
+def _bounds(found: Any) -> str:
+    return interval(number(found, "published", "low"), number(found, "published", "high"), 3)
+
+
+def _separations(found: Any) -> list[str]:
+    cells = []
+    for norm in ("valence", "arousal"):
+        value = number(found, "published_protocol", f"{norm}_separation")
+        pc = get(found, "published_protocol", f"best_{norm}_pc")
+        cells.append(f"{plain(value)} (PC{pc})" if math.isfinite(value) and pc else ABSENT)
+    return cells
+
+
+def _code(value: Any) -> str:
+    return f"`{value}`" if value else ABSENT
+
+
+def _whole(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value or ABSENT)

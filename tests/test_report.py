@@ -1,0 +1,323 @@
+"""The report: what it says follows from the figures, and nothing is missing silently."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from run_folders import LAYERS, PRIMARY, edit, make_run
+from scipy.stats import pearsonr
+
+from evmlx.corpus import Corpus, load_corpus
+from evmlx.errors import EvmlxError
+from evmlx.metrics import LABELS, MetricRow, at_layer, fisher_interval, metrics
+from evmlx.report import report_text, write_report
+from evmlx.report_format import p_number, p_phrase, percent, plain, signed
+from evmlx.run_results import STAGES, read_results
+from evmlx.verdict import (
+    NO,
+    PARTLY,
+    UNKNOWN,
+    YES,
+    circumplex_claim,
+    cohesion_claim,
+    implicit_claim,
+    plane_title,
+    probe_claim,
+)
+
+
+@pytest.fixture(scope="module")
+def corpus() -> Corpus:
+    return load_corpus()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, corpus: Corpus) -> Path:
+    return make_run(tmp_path / "results" / "tiny", corpus)
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory: pytest.TempPathFactory, corpus: Corpus) -> tuple[Path, list[Path]]:
+    """A run folder with its report, for tests that do not change it, and what was written."""
+    folder = make_run(tmp_path_factory.mktemp("results") / "tiny", corpus)
+    return folder, write_report(folder, corpus)
+
+
+def text_of(folder: Path, corpus: Corpus, plots: set[str] | None = None) -> str:
+    return report_text(read_results(folder), metrics(folder), corpus, plots or set())
+
+
+def headlines(text: str) -> dict[str, list[str]]:
+    """Cells of the headline table by label."""
+    table = text.split("## Headline figures")[1].split("\n## ")[0]
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| ")]
+    return {row[0]: [cell.strip() for cell in row[1:]] for row in rows if row[0] in NAMES}
+
+
+NAMES = {label for label, _, _ in LABELS.values()}
+
+
+def test_a_complete_report(reported: tuple[Path, list[Path]], corpus: Corpus) -> None:
+    folder, written = reported
+    assert {path.name for path in written} >= {"REPORT.md", "metrics.json", "layers.png"}
+    text = (folder / "REPORT.md").read_text(encoding="utf-8")
+    assert set(headlines(text)) == NAMES
+    # every picture and link leads to a file, and every plot is shown or linked
+    linked = set(re.findall(r"\]\((plots/[^)]+)\)", text))
+    assert linked == {str(p.relative_to(folder)) for p in written if p.suffix == ".png"}
+    assert not re.search(r"\bnan\b|None", text)
+    assert "someone/Tiny-1M" in text and corpus.digest in text and "512,345" in text
+    edit(folder, "run.json", "timings", "report", value=99.0)  # its own time would change it
+    assert text_of(folder, corpus, {p.name for p in written}) == text
+
+
+def test_tables_have_as_many_cells_as_heads(folder: Path, corpus: Corpus) -> None:
+    count = 0
+    for line in text_of(folder, corpus).splitlines():
+        if not line.startswith("|"):
+            count = 0
+            continue
+        count = count or line.count("|")
+        assert line.count("|") == count, line
+
+
+def test_the_table_says_what_metrics_json_says(reported: tuple[Path, list[Path]]) -> None:
+    folder, _ = reported
+    listed = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    assert {row["layer"] for row in listed["rows"]} == set(LAYERS)
+    assert [MetricRow(**row) for row in listed["rows"]] == metrics(folder)
+    rows = {r["metric"]: r for r in listed["rows"] if r["layer"] == PRIMARY}
+    table = headlines((folder / "REPORT.md").read_text(encoding="utf-8"))
+    assert len(rows) == len(table)
+    for name, row in rows.items():
+        label, digits, _ = LABELS[name]
+        value, interval, control, p, n = table[label]
+        half = 0.5 * 10**-digits + 1e-9
+        assert _figures(value) == [pytest.approx(row["value"], abs=half)]
+        assert _figures(interval) == [
+            pytest.approx(row["low"], abs=half),
+            pytest.approx(row["high"], abs=half),
+        ]
+        assert _figures(control)[0] == pytest.approx(row["control"], abs=half)
+        assert row["control_name"] in control
+        expected = [] if row["p"] is None else [pytest.approx(row["p"], rel=0.1)]
+        assert _figures(p) == expected
+        assert _figures(n) == [row["n"]]
+
+
+def _figures(cell: str) -> list[float]:
+    return [
+        float(found.replace(",", "").replace("\N{MINUS SIGN}", "-"))
+        for found in re.findall(r"[\N{MINUS SIGN}]?\d[\d,]*\.?\d*", cell.replace(", ", "; "))
+    ]
+
+
+def test_metrics_are_those_of_the_files(folder: Path) -> None:
+    rows = at_layer(metrics(folder), PRIMARY)
+    probe = rows["probe_accuracy"]
+    assert (probe.value, probe.n) == (0.807, 3000)
+    assert (probe.low, probe.high) == pytest.approx((0.787, 0.827))
+    assert probe.control == 0.731
+    assert rows["probe_gain"].value == 0.076
+    cohesion = rows["cluster_cohesion"]
+    assert (cohesion.value, cohesion.low, cohesion.high) == (0.234, 0.201, 0.262)
+    assert (cohesion.control, cohesion.p, cohesion.draws) == (0.0012, 0.0001, 9999)
+    assert rows["pc1_arousal_r"].p == pytest.approx(0.0016)  # the corrected one
+    assert rows["implicit_message_top1"].value == 0.3625
+    assert rows["implicit_message_top1"].control == 0.05
+
+
+def test_fisher_interval_is_scipys() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=20)
+    y = 0.5 * x + rng.normal(size=20)
+    expected = pearsonr(x, y)
+    found = fisher_interval(float(expected.statistic), 20)
+    assert found == pytest.approx(tuple(expected.confidence_interval(0.95)))
+    assert all(map(math.isnan, fisher_interval(0.5, 3)))
+    assert all(map(math.isnan, fisher_interval(1.0, 20)))
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "value", "said"),
+    [
+        ("probe_results.json", ("grouped",), {"accuracy": None, "reason": "why"}, "why"),
+        ("validation_results.json", ("cosine", "diff"), None, "no clusters"),
+        ("arousal_results.json", ("components",), [], "the corpus has no norms"),
+        ("implicit_emotion_results.json", ("message",), None, ""),
+        (
+            "implicit_emotion_results.json",
+            ("message_last",),
+            {"n": 0, "centred": None, "z_scored": None, "published": None, "reason": "no prompt"},
+            "no prompt",
+        ),
+    ],
+)
+def test_a_null_is_told_with_its_reason(
+    folder: Path, corpus: Corpus, name: str, path: tuple[str, ...], value: object, said: str
+) -> None:
+    edit(folder, name, "layers", f"layer_{PRIMARY}", *path, value=value)
+    if name == "validation_results.json":
+        edit(folder, name, "layers", f"layer_{PRIMARY}", "cosine", "reason", value="no clusters")
+    if name == "arousal_results.json":
+        here = ("layers", f"layer_{PRIMARY}", "reason")
+        edit(folder, name, *here, value="the corpus has no norms")
+    text = text_of(folder, corpus)
+    assert not re.search(r"\bnan\b|None", text)
+    if said:
+        assert f"not computed: {said}" in text
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_not_run_is_one_line(folder: Path, corpus: Corpus, stage: str) -> None:
+    (folder / STAGES[stage][0]).unlink()
+    text = text_of(folder, corpus)
+    assert text.count("Not run yet") == 1
+    assert f"`evmlx {stage} results/tiny`" in text
+    prefixes = {"geometry": "cluster", "circumplex": "pc", "probe": "probe", "implicit": "implicit"}
+    assert not any(row.metric.startswith(prefixes[stage]) for row in metrics(folder))
+    assert metrics(folder)
+
+
+def test_nothing_run_at_all(folder: Path, corpus: Corpus) -> None:
+    for name, _ in STAGES.values():
+        (folder / name).unlink()
+    written = write_report(folder, corpus)
+    assert [path.name for path in written] == ["metrics.json", "REPORT.md"]
+    text = (folder / "REPORT.md").read_text(encoding="utf-8")
+    assert text.count("Not run yet") == len(STAGES) and "## How it was run" in text
+
+
+def test_files_of_two_corpora_are_not_mixed(folder: Path) -> None:
+    edit(folder, "probe_results.json", "corpus_digest", value="other")
+    with pytest.raises(EvmlxError, match="probe_results.json: corpus_digest"):
+        read_results(folder)
+
+
+def test_a_trial_is_called_one(folder: Path, corpus: Corpus) -> None:
+    assert "A trial" not in text_of(folder, corpus)
+    edit(folder, "run.json", "corpus", "limit", value=400)
+    assert "A trial" in text_of(folder, corpus)
+
+
+def test_what_the_corpus_lacks_is_a_limit(folder: Path, corpus: Corpus) -> None:
+    limits = text_of(folder, corpus).split("## Limits")[1]
+    assert "no domains of topics" in limits
+    assert "3 of 20 emotions are positive" in limits
+
+
+def test_published_figures_stand_apart(folder: Path, corpus: Corpus) -> None:
+    text = text_of(folder, corpus)
+    before, published = text.split("## By the published protocol")
+    assert "3.94" in published and "not comparable across models" in published
+    assert "3.94" not in before and "0.821" not in before
+
+
+def test_a_figure_outside_its_interval_is_marked(folder: Path, corpus: Corpus) -> None:
+    assert "‡" not in text_of(folder, corpus)
+    here = ("layers", f"layer_{PRIMARY}", "cosine", "bootstrap", "high")
+    edit(folder, "validation_results.json", *here, value=0.21)
+    assert "[0.201, 0.210] ‡" in text_of(folder, corpus)
+
+
+def row(metric: str, value: float | None, **more: object) -> MetricRow:
+    blank = MetricRow(metric, value, None, None, 20, None, None, None, PRIMARY)
+    return replace(blank, **more)  # type: ignore[arg-type]
+
+
+def test_probe_verdict_goes_by_the_paired_gain() -> None:
+    accuracy = row("probe_accuracy", 0.78, low=0.76, high=0.80, control=0.75)
+    gain = row("probe_gain", 0.03, low=0.01, high=0.05)
+    assert probe_claim(accuracy, gain, 0.05).answer == YES
+    unsure = replace(gain, low=-0.001)
+    claim = probe_claim(accuracy, unsure, 0.05)
+    assert claim.answer == NO and "does not beat TF-IDF on the same folds" in claim.text
+    claim = probe_claim(accuracy, replace(gain, value=-0.03, low=-0.05, high=-0.01), 0.05)
+    assert claim.answer == NO and "is worse than TF-IDF" in claim.text
+
+
+def test_probe_verdict_without_a_paired_gain() -> None:
+    accuracy = row("probe_accuracy", 0.78, low=0.76, high=0.80, control=0.75)
+    assert probe_claim(accuracy, None, 0.05).answer == YES
+    assert probe_claim(replace(accuracy, control=0.77), None, 0.05).answer == NO
+    assert probe_claim(replace(accuracy, control=None), None, 0.05).answer == UNKNOWN
+
+
+def test_cohesion_verdict() -> None:
+    found = row("cluster_cohesion", 0.2, low=0.1, high=0.3, control=0.0, p=0.01, draws=99)
+    claim = cohesion_claim(found, ["Despair"])
+    assert claim.answer == YES and "(the smallest that 99 draws allow)" in claim.text
+    assert "Not on its own: Despair" in claim.text
+    assert cohesion_claim(replace(found, p=0.05)).answer == NO
+    assert cohesion_claim(replace(found, low=-0.01)).answer == NO
+    assert cohesion_claim(replace(found, value=-0.2, low=None)).answer == NO
+    assert cohesion_claim(replace(found, value=None, reason="why")).answer == UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("ps", "answer", "title"),
+    [
+        ((0.01, 0.9, 0.9, 0.01), YES, "PC1 follows human valence; PC2 follows human arousal"),
+        ((0.9, 0.01, 0.01, 0.9), YES, "PC1 follows human arousal; PC2 follows human valence"),
+        ((0.9, 0.01, 0.9, 0.9), PARTLY, "PC1 follows human arousal; PC2 follows neither"),
+        ((0.9, 0.05, 0.9, 0.9), NO, "Neither component follows human valence or arousal"),
+        ((0.01, 0.01, 0.9, 0.9), YES, "PC1 follows human valence and arousal; PC2 follows neither"),
+    ],
+)
+def test_circumplex_verdict(ps: tuple[float, ...], answer: str, title: str) -> None:
+    names = [f"pc{pc}_{norm}_r" for pc in (1, 2) for norm in ("valence", "arousal")]
+    rows = {name: row(name, 0.4, p=p) for name, p in zip(names, ps, strict=True)}
+    assert circumplex_claim(rows).answer == answer
+    assert plane_title(rows) == title
+    none = {name: replace(found, value=None, reason="no norms") for name, found in rows.items()}
+    assert circumplex_claim(none).answer == UNKNOWN
+
+
+def test_circumplex_sentence_names_both_norms() -> None:
+    names = [f"pc{pc}_{norm}_r" for pc in (1, 2) for norm in ("valence", "arousal")]
+    rows = {name: row(name, 0.1, p=0.9) for name in names}
+    rows["pc1_arousal_r"] = row("pc1_arousal_r", 0.52, p=0.02)
+    text = circumplex_claim(rows).text
+    assert "PC1 follows human arousal (r = +0.52, p = 0.02" in text
+    assert "not valence (r = +0.10, p = 0.90)" in text
+
+
+def test_implicit_verdict() -> None:
+    good = row("implicit_situation_top1", 0.5, low=0.39, high=0.61, control=0.05)
+    poor = row("implicit_message_top1", 0.06, low=0.02, high=0.14, control=0.05)
+    assert implicit_claim([good]).answer == YES
+    claim = implicit_claim([good, poor])
+    assert claim.answer == PARTLY and "messages not told from chance" in claim.text
+    assert "(chance 5%)" in claim.text
+    assert implicit_claim([poor]).answer == NO
+    assert implicit_claim([replace(good, value=None, reason="no texts")]).answer == UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (plain(-0.004), "0.00"),
+        (plain(-0.127), "−0.13"),
+        (plain(None), "–"),
+        (signed(0.127), "+0.13"),
+        (signed(0.001), "0.00"),
+        (signed(float("nan")), "–"),
+        (percent(0.05), "5%"),
+        (percent(0.004), "0.4%"),
+        (p_number(0.0123), "0.012"),
+        (p_number(0.314), "0.31"),
+        (p_number(0.0001), "0.0001"),
+        (p_number(1.0), "1.00"),
+        (p_phrase(0.012, 9999), "p = 0.012"),
+        (p_phrase(0.0001, 9999), "p = 0.0001 (the smallest that 9,999 draws allow)"),
+        (p_phrase(0.001, 999), "p = 0.0010 (the smallest that 999 draws allow)"),
+    ],
+)
+def test_figures_as_printed(given: str, said: str) -> None:
+    assert given == said
