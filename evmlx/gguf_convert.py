@@ -17,6 +17,7 @@ from evmlx.cache import build_once, cache_folder
 from evmlx.errors import EvmlxError
 from evmlx.gguf_config import config_of
 from evmlx.gguf_families import Family, family_of, missing_tensors, tensor_name
+from evmlx.gguf_file import GgufTensor, read_gguf
 from evmlx.gguf_weights import PlannedTensor, dequantised, write_weights
 
 CONVERTER = 1  # raise when the same file would now convert differently
@@ -85,7 +86,12 @@ def _convert(path: Path, sha256: str, folder: Path, say: Callable[[str], None]) 
     from evmlx.gguf_tokenizer import write_tokenizer
 
     try:
-        metadata, tensors = _read(path)
+        metadata, tensors = read_gguf(path)
+        if metadata.get("split.count", 0) > 1:
+            raise EvmlxError(
+                f"one of {metadata['split.count']} parts of a split GGUF file; join them first "
+                "with `llama-gguf-split --merge`"
+            )
         family = family_of(metadata)
         config, plan = _plan(metadata, tensors, family)
         dtype = _dtype(plan, say)
@@ -95,6 +101,13 @@ def _convert(path: Path, sha256: str, folder: Path, say: Callable[[str], None]) 
         write_weights(plan, dtype, folder)
     except EvmlxError as error:
         raise EvmlxError(f"{path}: {error}") from error.__cause__
+    except OSError:
+        raise
+    except Exception as error:  # metadata that contradict each other fail anywhere
+        raise EvmlxError(
+            f"{path}: the GGUF file is damaged (its metadata do not fit together: {error!r}): "
+            "download it again"
+        ) from error
     about = {
         "title": metadata.get("general.name"),
         "quantization": _quantization(metadata, plan),
@@ -106,40 +119,21 @@ def _convert(path: Path, sha256: str, folder: Path, say: Callable[[str], None]) 
     _write_json(folder / "evmlx.json", about)
 
 
-def _read(path: Path) -> tuple[dict[str, Any], list[Any]]:
-    """Metadata and tensors of a GGUF file, the latter mapped, not read."""
-    from gguf import GGUFReader
-
-    with path.open("rb") as file:
-        if file.read(4) != b"GGUF":
-            raise EvmlxError("not a GGUF file (it does not begin with 'GGUF')")
-    try:
-        reader = GGUFReader(path)
-        metadata = {name: field.contents() for name, field in reader.fields.items()}
-    except Exception as error:  # gguf-py checks little: damage shows as almost any exception
-        raise EvmlxError(
-            f"the GGUF file is damaged or incomplete ({error}); download it again"
-        ) from error
-    if metadata.get("split.count", 0) > 1:
-        raise EvmlxError(
-            f"one of {metadata['split.count']} parts of a split GGUF file; join them first with "
-            "`llama-gguf-split --merge`"
-        )
-    return metadata, list(reader.tensors)
-
-
 def _plan(
-    metadata: dict[str, Any], tensors: list[Any], family: Family
+    metadata: dict[str, Any], tensors: list[GgufTensor], family: Family
 ) -> tuple[dict[str, Any], list[PlannedTensor]]:
     """Return the config, and what is to be written, in the file's order."""
     by_name = {tensor.name: tensor for tensor in tensors}
     names = {tensor.name: tensor_name(family, tensor.name) for tensor in tensors}
     if "token_embd.weight" not in by_name:
         raise EvmlxError("tensor 'token_embd.weight' is missing: the file is damaged")
+    blocks = metadata.get(f"{metadata['general.architecture']}.block_count", 0)
+    if blocks > len(tensors):
+        raise EvmlxError(f"{blocks} blocks but {len(tensors)} tensors: the file is damaged")
     freqs = by_name.get("rope_freqs.weight")
     config = config_of(
         metadata,
-        vocabulary=int(by_name["token_embd.weight"].shape[1]),
+        vocabulary=by_name["token_embd.weight"].shape[0],
         tied="output.weight" not in by_name,
         rope_factors=None if freqs is None else dequantised(freqs.data, freqs),
     )
@@ -162,7 +156,7 @@ def _plan(
             PlannedTensor(
                 name=name,
                 source=tensor,
-                shape=tuple(int(n) for n in reversed(tensor.shape)),
+                shape=tensor.shape,
                 heads=heads.get(part, 0) if family.rotated_rows else 0,
                 shift=family.norm_shift if name.endswith("norm.weight") else 0.0,
             )
@@ -186,13 +180,16 @@ def _quantization(metadata: dict[str, Any], plan: list[PlannedTensor]) -> str | 
     """Return the file's own name for its mixture of types, else the type of most matrix weights."""
     from gguf import LlamaFileType
 
+    declared = metadata.get("general.file_type", LlamaFileType.GUESSED)
     try:
-        label = LlamaFileType(metadata["general.file_type"]).name
-    except (KeyError, ValueError):
+        label = LlamaFileType(declared).name
+    except ValueError:  # newer than the gguf package
+        label = "GUESSED"
+    if label == "GUESSED":
         count: dict[str, int] = {}
         for tensor in plan:
             if len(tensor.shape) > 1 and "embed" not in tensor.name:
-                kind = tensor.source.tensor_type.name
+                kind = tensor.source.type.name
                 count[kind] = count.get(kind, 0) + tensor.size
         label = max(count, key=lambda kind: count[kind])
     label = label.removeprefix("MOSTLY_").removeprefix("ALL_").lower()

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from evmlx.errors import EvmlxError
+from evmlx.gguf_file import GgufTensor
 
 _SHARD = 2_000_000_000  # bytes
 _PIECE = 16_000_000  # weights dequantised at a time
@@ -30,7 +31,7 @@ class PlannedTensor:
     ----------
     name : str
         Its name in the safetensors file.
-    source : gguf.ReaderTensor
+    source : GgufTensor
         The GGUF tensor.
     shape : tuple of int
         Outermost dimension first.
@@ -41,7 +42,7 @@ class PlannedTensor:
     """
 
     name: str
-    source: Any
+    source: GgufTensor
     shape: tuple[int, ...]
     heads: int
     shift: float
@@ -52,14 +53,14 @@ class PlannedTensor:
         return math.prod(self.shape)
 
 
-def dequantised(data: np.ndarray, tensor: Any) -> np.ndarray:
+def dequantised(data: np.ndarray, tensor: GgufTensor) -> np.ndarray:
     """Dequantise rows of a GGUF tensor to float32.
 
     Parameters
     ----------
     data : ndarray, contiguous
         The rows as they are stored.
-    tensor : gguf.ReaderTensor
+    tensor : GgufTensor
         The tensor that they belong to.
 
     Raises
@@ -70,10 +71,10 @@ def dequantised(data: np.ndarray, tensor: Any) -> np.ndarray:
     from gguf.quants import dequantize
 
     try:
-        return np.asarray(dequantize(data, tensor.tensor_type), dtype=np.float32)
+        return np.asarray(dequantize(data, tensor.type), dtype=np.float32)
     except NotImplementedError as error:
         raise EvmlxError(
-            f"tensor {tensor.name!r} is stored as {tensor.tensor_type.name}, which is not "
+            f"tensor {tensor.name!r} is stored as {tensor.type.name}, which is not "
             "supported; use another quantization or the model's safetensors folder"
         ) from error
 
@@ -81,20 +82,22 @@ def dequantised(data: np.ndarray, tensor: Any) -> np.ndarray:
 def _pieces(tensor: PlannedTensor, dtype: np.dtype[Any]) -> Iterator[bytes]:
     """Yield the tensor's bytes, a few rows at a time."""
     data = tensor.source.data
+    if data.ndim == 1:  # a row for each value, or one row where values share a scale
+        data = data.reshape(tensor.size if tensor.source.block == 1 else 1, -1)
     if tensor.heads:
         data = data[_row_order(tensor.shape[0], tensor.heads)]
     rows = max(1, _PIECE // math.prod(tensor.shape[1:]))
     for start in range(0, len(data), rows):
         values = dequantised(np.ascontiguousarray(data[start : start + rows]), tensor.source)
-        if tensor.shift:
-            values = values - np.float32(tensor.shift)
+        with np.errstate(over="ignore", invalid="ignore"):  # judged by the outcome, below
+            if tensor.shift:
+                values = values - np.float32(tensor.shift)
+            stored = values.astype(dtype)
         if not np.isfinite(values).all():
             raise EvmlxError(
                 f"tensor {tensor.source.name!r} has a non-finite weight: the file is damaged; "
                 "download it again"
             )
-        with np.errstate(over="ignore"):
-            stored = values.astype(dtype)
         if not np.isfinite(stored).all():
             raise EvmlxError(f"tensor {tensor.source.name!r} does not fit into {dtype.name}")
         yield stored.tobytes()

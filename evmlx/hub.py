@@ -95,11 +95,11 @@ def _errors_as_lines(model: str, revision: str | None) -> Iterator[None]:
 
 def cached_models() -> dict[str, Path]:
     """Hub ids in the local cache that have safetensors, with their latest snapshot folder."""
-    from huggingface_hub import scan_cache_dir
+    from huggingface_hub import constants, scan_cache_dir
     from huggingface_hub.errors import CacheNotFound
 
     try:
-        repos = scan_cache_dir().repos
+        repos = scan_cache_dir(constants.HF_HUB_CACHE).repos
     except CacheNotFound:
         return {}
     found = {}

@@ -1,0 +1,146 @@
+"""Writes transformers models as GGUF files, in the way of llama.cpp's conversion script."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+LLAMA_NAMES = {
+    "model.embed_tokens": "token_embd",
+    "model.norm": "output_norm",
+    "lm_head": "output",
+    "input_layernorm": "attn_norm",
+    "self_attn.q_proj": "attn_q",
+    "self_attn.k_proj": "attn_k",
+    "self_attn.v_proj": "attn_v",
+    "self_attn.o_proj": "attn_output",
+    "self_attn.q_norm": "attn_q_norm",
+    "self_attn.k_norm": "attn_k_norm",
+    "post_attention_layernorm": "ffn_norm",
+    "mlp.gate_proj": "ffn_gate",
+    "mlp.up_proj": "ffn_up",
+    "mlp.down_proj": "ffn_down",
+}
+GEMMA3_NAMES = {
+    **LLAMA_NAMES,
+    "post_attention_layernorm": "post_attention_norm",
+    "pre_feedforward_layernorm": "ffn_norm",
+    "post_feedforward_layernorm": "post_ffw_norm",
+}
+
+
+def permuted(weights: np.ndarray, heads: int) -> np.ndarray:
+    """llama.cpp's rearrangement of query and key rows."""
+    return (
+        weights.reshape(heads, 2, weights.shape[0] // heads // 2, *weights.shape[1:])
+        .swapaxes(1, 2)
+        .reshape(weights.shape)
+    )
+
+
+def gguf_tensors(model: Any) -> dict[str, np.ndarray]:
+    """A model's tensors under GGUF's names, float32."""
+    config = model.config
+    gemma = config.model_type == "gemma3_text"
+    names = GEMMA3_NAMES if gemma else LLAMA_NAMES
+    tensors = {}
+    for name, parameter in model.state_dict().items():
+        module, _, kind = name.rpartition(".")
+        values = parameter.numpy().astype(np.float32)
+        if module == "lm_head" and config.tie_word_embeddings:
+            continue
+        if config.model_type == "llama" and module.endswith(("q_proj", "k_proj")):
+            queries = module.endswith("q_proj")
+            heads = config.num_attention_heads if queries else config.num_key_value_heads
+            values = permuted(values, heads)
+        if gemma and module.endswith("norm"):
+            values = values + 1
+        if module.startswith("model.layers."):
+            _, _, layer, module = module.split(".", 3)
+            tensors[f"blk.{layer}.{names[module]}.{kind}"] = values
+        else:
+            tensors[f"{names[module]}.{kind}"] = values
+    return tensors
+
+
+def byte_vocabulary(size: int) -> tuple[list[str], list[int]]:
+    """Three control tokens, the 256 bytes, one merged token, then unused ones; and their types."""
+    from tokenizers import pre_tokenizers
+
+    tokens = ["<pad>", "<s>", "</s>", *sorted(pre_tokenizers.ByteLevel.alphabet()), "th"]
+    unused = [f"[unused{i}]" for i in range(size - len(tokens))]
+    return tokens + unused, [3] * 3 + [1] * 257 + [5] * len(unused)
+
+
+def write_gguf(
+    path: Path,
+    model: Any,
+    tensors: dict[str, Any] | None = None,
+    edit: Callable[[Any], None] = lambda _: None,
+    **values: Any,
+) -> Path:
+    """Write `model` as a GGUF file.
+
+    `values` replace or (None) leave out metadata, with dots written as two underscores; `edit`
+    gets the writer before the tensors. A tensor may be (bytes, type) in place of an array.
+    """
+    import gguf
+
+    config = model.config
+    arch = {"gemma3_text": "gemma3"}.get(config.model_type, config.model_type)
+    rope = config.rope_parameters
+    tokens, types = byte_vocabulary(config.vocab_size)
+    metadata: dict[str, Any] = {
+        "general.name": "Tiny Model",
+        "general.file_type": 0,
+        f"{arch}.context_length": config.max_position_embeddings,
+        f"{arch}.embedding_length": config.hidden_size,
+        f"{arch}.block_count": config.num_hidden_layers,
+        f"{arch}.feed_forward_length": config.intermediate_size,
+        f"{arch}.attention.head_count": config.num_attention_heads,
+        f"{arch}.attention.head_count_kv": config.num_key_value_heads,
+        f"{arch}.attention.layer_norm_rms_epsilon": float(config.rms_norm_eps),
+        f"{arch}.rope.freq_base": float(rope.get("full_attention", rope)["rope_theta"]),
+        "tokenizer.ggml.model": "gpt2",
+        "tokenizer.ggml.pre": "gpt-2",
+        "tokenizer.ggml.tokens": tokens,
+        "tokenizer.ggml.token_type": types,
+        "tokenizer.ggml.merges": ["t h"],
+        "tokenizer.ggml.bos_token_id": 1,
+        "tokenizer.ggml.eos_token_id": 2,
+        "tokenizer.ggml.add_bos_token": True,
+    }
+    if head_dim := getattr(config, "head_dim", None):
+        metadata[f"{arch}.attention.key_length"] = head_dim
+        metadata[f"{arch}.attention.value_length"] = head_dim
+    if arch == "gemma3":
+        metadata["gemma3.attention.sliding_window"] = config.sliding_window
+    metadata |= {name.replace("__", "."): value for name, value in values.items()}
+    writer = gguf.GGUFWriter(path, arch)
+    for name, value in metadata.items():
+        if value is None:
+            continue
+        if isinstance(value, bool):
+            writer.add_bool(name, value)
+        elif isinstance(value, int):
+            writer.add_uint32(name, value)
+        elif isinstance(value, float):
+            writer.add_float32(name, value)
+        elif isinstance(value, str):
+            writer.add_string(name, value)
+        else:
+            writer.add_array(name, value)
+    edit(writer)
+    for name, values_ in (gguf_tensors(model) | (tensors or {})).items():
+        if isinstance(values_, tuple):
+            writer.add_tensor(name, values_[0], raw_dtype=values_[1])
+        elif values_ is not None:
+            writer.add_tensor(name, values_)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
