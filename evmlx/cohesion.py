@@ -12,7 +12,13 @@ import numpy as np
 
 from evmlx.clusters import Clusters
 from evmlx.components import unit_vectors
-from evmlx.resampling import TopicDraws, percentile_interval, permutation_p, resampled_cosines
+from evmlx.resampling import (
+    TopicDraws,
+    centred_interval,
+    percentile_interval,
+    permutation_p,
+    resampled_cosines,
+)
 
 NAN = float("nan")
 
@@ -53,8 +59,23 @@ class ClusterCohesion:
 
 
 @dataclass(frozen=True)
+class CorrectedCohesion:
+    """Cohesion of cosines without the noise of the vectors; 95% percentile interval."""
+
+    estimate: float
+    low: float
+    high: float
+    mean: float
+    reason: str | None
+
+
+@dataclass(frozen=True)
 class TopicBootstrap:
-    """Cohesion under resampled topics, by the estimator that gives `estimate`."""
+    """Cohesion under resampled topics.
+
+    `low` and `high` are the draws' percentiles moved by `estimate` - `mean`, the bias that
+    resampling adds.
+    """
 
     unit: str
     draws: int
@@ -63,6 +84,7 @@ class TopicBootstrap:
     high: float
     mean: float
     redrawn: int
+    corrected: CorrectedCohesion
     reason: str | None
 
 
@@ -139,7 +161,7 @@ def cosine_geometry(
     drawn, bootstrap = _bootstrap(clusters, resampling)
     by_cluster = {}
     for c, name in enumerate(clusters.names):
-        low, high = percentile_interval(drawn.cluster_diff[:, c])
+        low, high = centred_interval(float(drawn.cluster_diff[0, c]), drawn.cluster_diff[1:, c])
         by_cluster[name] = ClusterCohesion(
             emotions=tuple(emotions[row] for row in clusters.members[c]),
             within=float(observed.cluster_within[c]),
@@ -197,31 +219,43 @@ def _mean(total: np.ndarray, count: np.ndarray) -> np.ndarray:
 
 
 def _bootstrap(clusters: Clusters, resampling: Resampling) -> tuple[_Cohesion, TopicBootstrap]:
+    """Cohesion with every topic once (row 0) and under each draw, and what it comes to."""
     weights = resampling.topics.weights
+    rows = np.array(clusters.rows, int)
     if resampling.sums is None:
-        cosines = np.zeros((0, len(clusters.rows), len(clusters.rows)))
-        estimate = NAN
+        plain = corrected = np.full((1, rows.size, rows.size), NAN)
     else:
-        rows = np.array(clusters.rows, int)
-        # the first row weighs every topic once: the point estimate, had as the draws are
         every = np.concatenate([np.ones((1, weights.shape[1])), weights])
-        cosines = resampled_cosines(resampling.sums, resampling.counts, every)
-        cosines = cosines[:, rows[:, None], rows[None, :]]
-        first = _cohesion(_block_sums(cosines[0], clusters.membership), clusters.membership)
-        estimate = float(first.diff)
-        cosines = cosines[1:]
-    drawn = _cohesion(_block_sums(cosines, clusters.membership), clusters.membership)
-    low, high = percentile_interval(drawn.diff)
+        plain, corrected = (
+            cosines[:, rows[:, None], rows]
+            for cosines in resampled_cosines(resampling.sums, resampling.counts, every)
+        )
+    drawn = _cohesion(_block_sums(plain, clusters.membership), clusters.membership)
+    clean = _cohesion(_block_sums(corrected, clusters.membership), clusters.membership)
+    low, high = centred_interval(float(drawn.diff[0]), drawn.diff[1:])
     return drawn, TopicBootstrap(
         unit="topics",
-        draws=len(cosines),
-        estimate=estimate,
+        draws=len(plain) - 1,
+        estimate=float(drawn.diff[0]),
         low=low,
         high=high,
-        mean=float(drawn.diff.mean()) if len(cosines) else NAN,
+        mean=_mean_of(drawn.diff[1:]),
         redrawn=resampling.topics.redrawn,
+        corrected=_corrected(clean.diff, resampling.topics.reason),
         reason=resampling.topics.reason,
     )
+
+
+def _corrected(diff: np.ndarray, reason: str | None) -> CorrectedCohesion:
+    low, high = percentile_interval(diff[1:])
+    lost = int(np.isnan(diff[1:]).sum())
+    if reason is None and lost:
+        reason = f"in {lost} of {diff.size - 1} draws a vector is not longer than its noise"
+    return CorrectedCohesion(float(diff[0]), low, high, _mean_of(diff[1:]), reason)
+
+
+def _mean_of(draws: np.ndarray) -> float:
+    return float(draws.mean()) if draws.size else NAN
 
 
 def _label_permutation(observed: float, null: np.ndarray) -> LabelPermutation:

@@ -71,14 +71,15 @@ def principal_components(vectors: np.ndarray) -> Components:
     none = Components(np.zeros(0), np.zeros((len(centred), 0)), float("nan"))
     if len(centred) < 2 or not np.isfinite(centred).all():
         return none
-    left, singular, _ = np.linalg.svd(centred, full_matrices=False)
-    variances = singular**2
+    # from the Gram matrix: a handful of rows, thousands of columns
+    variances, left = np.linalg.eigh(centred @ centred.T)
+    variances, left = np.clip(variances[::-1], 0, None), left[:, ::-1]
     # equal rows differ by rounding only
     if variances.sum() <= 1e-20 * np.sum(np.square(vectors, dtype=np.float64)):
         return none
     shares = variances / variances.sum()
     kept = int(np.sum(shares[:COMPONENTS] > 1e-12))  # centring leaves a direction of rounding
-    coordinates = left[:, :kept] * singular[:kept]
+    coordinates = left[:, :kept] * np.sqrt(variances[:kept])
     largest = np.argmax(np.abs(coordinates), axis=0)
     signs = np.sign(coordinates[largest, np.arange(kept)])
     return Components(shares[:kept], coordinates * signs, float(1 / np.sum(shares**2)))

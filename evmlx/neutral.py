@@ -37,14 +37,17 @@ def neutral_components(
     if len(residuals) < 2:
         return none, float("nan")
     centred = residuals - residuals.mean(axis=0, dtype=np.float64)
-    _, singular, directions = np.linalg.svd(centred, full_matrices=False)
-    variances = singular**2
+    # from the Gram matrix: far fewer texts than columns
+    variances, left = np.linalg.eigh(centred @ centred.T)
+    variances, left = np.clip(variances[::-1], 0, None), left[:, ::-1]
     # identical texts differ by rounding only, which has directions but no meaning
     if variances.sum() <= (VANISHING * np.linalg.norm(residuals)) ** 2:
         return none, float("nan")
     reached = np.cumsum(variances) / variances.sum()
     k = int(np.argmax(reached >= share - 1e-12)) + 1
-    return directions[:k].astype(np.float32), float(reached[k - 1])
+    directions = left[:, :k].T @ centred
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    return directions.astype(np.float32), float(reached[k - 1])
 
 
 def project_out(residuals: np.ndarray, basis: np.ndarray) -> np.ndarray:

@@ -158,13 +158,20 @@ def draw_topics(counts: np.ndarray, draws: int, rng: np.random.Generator) -> Top
     return TopicDraws(kept, redrawn, None)
 
 
-def resampled_cosines(sums: np.ndarray, counts: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def resampled_cosines(
+    sums: np.ndarray, counts: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Cosines of the emotion vectors under reweightings of the topics, exactly.
 
     Under weights w an emotion's mean is m_e = sum_t w_t S_et / sum_t w_t n_et, with S the cell
     sums (after projection, which is linear) and n the counts. Inner products of the means
     follow from those of the sums; subtracting the mean over emotions is double centring. So
     no draw touches the hidden dimension.
+
+    The corrected cosines leave out the products of a topic with itself, and so the squares of
+    its noise: the inner product of m_e and m_e' is the mean over pairs of stories from two
+    topics, which is unbiased, where that of noisy means is too large for e = e' and makes
+    cosines too small. It is what split halves of the topics give, over all splits at once.
 
     Parameters
     ----------
@@ -177,19 +184,32 @@ def resampled_cosines(sums: np.ndarray, counts: np.ndarray, weights: np.ndarray)
 
     Returns
     -------
-    ndarray of float64, shape (draws, emotions, emotions)
-        NaN where a draw's vector is zero but for rounding.
+    plain, corrected : ndarray of float64, each (draws, emotions, emotions)
+        NaN where a draw's vector is zero but for rounding (plain), or not longer than its noise
+        or had from one topic only (corrected).
     """
     emotions, topics, width = sums.shape
-    inner = np.empty((len(weights), emotions, emotions))
+    plain = np.empty((len(weights), emotions, emotions))
+    corrected = np.empty_like(plain)
+    stories = weights @ counts.T  # (D, E)
     for e in range(emotions):
         gram = sums[e] @ sums[e:].reshape(-1, width).T  # (T, (E - e) T)
         half = (weights @ gram).reshape(len(weights), emotions - e, topics)
-        inner[:, e, e:] = inner[:, e:, e] = np.einsum("det,dt->de", half, weights)
-    stories = weights @ counts.T  # (D, E)
-    inner /= stories[:, :, None] * stories[:, None, :]
-    rounding = 1e-13 * np.einsum("dee->de", inner).max(axis=1, initial=0.0)
-    inner -= inner.mean(axis=1, keepdims=True)
+        product = np.einsum("det,dt->de", half, weights)
+        pairs = stories[:, e, None] * stories[:, e:]
+        same = np.einsum("tet->te", gram.reshape(topics, emotions - e, topics))
+        product_apart = product - weights**2 @ same
+        pairs_apart = pairs - weights**2 @ (counts[e] * counts[e:]).T
+        plain[:, e, e:] = plain[:, e:, e] = product / pairs
+        apart = product_apart / np.where(pairs_apart > 0, pairs_apart, np.nan)
+        corrected[:, e, e:] = corrected[:, e:, e] = apart
+    rounding = 1e-13 * np.einsum("dee->de", plain).max(axis=1, initial=0.0)
+    return _cosines(plain, rounding), _cosines(corrected, rounding)
+
+
+def _cosines(inner: np.ndarray, rounding: np.ndarray) -> np.ndarray:
+    """Cosines of vectors less their mean, from inner products (D, E, E) of the vectors."""
+    inner = inner - inner.mean(axis=1, keepdims=True)
     inner -= inner.mean(axis=2, keepdims=True)
     squares = np.einsum("dee->de", inner)
     length = np.sqrt(np.where(squares > rounding[:, None], squares, np.nan))
@@ -250,3 +270,27 @@ def percentile_interval(draws: np.ndarray) -> tuple[float, float]:
         return float("nan"), float("nan")
     low, high = np.quantile(draws, [0.025, 0.975])
     return float(low), float(high)
+
+
+def centred_interval(estimate: float, draws: np.ndarray) -> tuple[float, float]:
+    """95% percentile interval with the draws moved so that their mean is the estimate.
+
+    Resampling adds its noise to the noise that the estimate has already. A statistic that
+    noise pulls one way, as it pulls cosines towards 0, is pulled twice in the draws, and
+    their percentiles can miss the estimate altogether. Moved back, they say how far the
+    estimate varies about its own expectation.
+
+    Parameters
+    ----------
+    estimate : float
+        The statistic with every topic once.
+    draws : ndarray, shape (n,)
+        The statistic under resampled topics.
+
+    Returns
+    -------
+    low, high : float
+    """
+    low, high = percentile_interval(draws)
+    shift = estimate - float(draws.mean()) if draws.size else 0.0
+    return low + shift, high + shift

@@ -114,13 +114,39 @@ def test_planted_clusters_are_found(measured: Geometry) -> None:
         assert cosine.permutation.p < 0.03
 
 
-def test_point_estimate_lies_among_its_draws(measured: Geometry) -> None:
+def test_point_estimate_lies_within_its_interval(measured: Geometry) -> None:
     for layer in measured.layers.values():
         bootstrap = layer.cosine.bootstrap
         assert bootstrap.estimate == pytest.approx(layer.cosine.diff, abs=1e-5)
         assert bootstrap.low < bootstrap.estimate < bootstrap.high
-        assert bootstrap.low < bootstrap.mean < bootstrap.high
+        assert bootstrap.corrected.low < bootstrap.corrected.estimate < bootstrap.corrected.high
         assert (bootstrap.draws, bootstrap.unit, bootstrap.redrawn) == (300, "topics", 0)
+
+
+def test_intervals_cover_what_they_say() -> None:
+    """The corrected interval covers the true cohesion, the plain one its own expectation.
+
+    The plain estimate is below the truth here; the draws' own percentiles would cover neither
+    as often as 95%, which is why they are moved.
+    """
+    rng = np.random.default_rng(10)
+    directions = clustered(rng)
+    centred = directions - directions.mean(axis=0)
+    unit = centred / np.linalg.norm(centred, axis=1, keepdims=True)
+    cosine = unit @ unit.T
+    within = np.mean([cosine[a, b] for a, b in ((0, 1), (0, 2), (1, 2), (3, 4), (3, 5), (4, 5))])
+    cross = np.mean([*cosine[:3, 3:6].ravel(), *cosine[:6, 6]])
+    truth = within - cross
+    found = []
+    for _ in range(60):
+        given = planted(directions, rng, topics=30, per_cell=1, noise=3, dialogues=0)
+        found.append(measure(given, draws=200, permutations=1).layers["layer_3"].cosine.bootstrap)
+    expected = np.mean([one.estimate for one in found])
+    assert expected < truth - 0.05
+    assert np.mean([one.corrected.estimate for one in found]) == pytest.approx(truth, abs=0.03)
+    # of 60 at 95%, 50 or fewer has probability 0.001
+    assert sum(one.low < expected < one.high for one in found) >= 51
+    assert sum(one.corrected.low < truth < one.corrected.high for one in found) >= 51
 
 
 def test_permutation_p_is_uniform_where_clusters_mean_nothing() -> None:
@@ -175,6 +201,11 @@ def test_components_equal_scikit_learns() -> None:
     gap = coordinates[[0, 1], 0].mean() - coordinates[[4, 5, 6], 0].mean()
     assert found.valence_separation_pc1 == pytest.approx(abs(gap))
     assert found.positive_mean_pc1 > found.negative_mean_pc1
+    swapped = dict(zip(("negative", "positive"), VALENCE.values(), strict=True))
+    affect = affect_of(emotions, a_corpus(emotions, CLUSTERS, valence=swapped))
+    mirrored = component_geometry(emotions, vectors, affect)
+    np.testing.assert_array_equal(mirrored.coordinates[:, 0], -found.coordinates[:, 0])
+    np.testing.assert_array_equal(mirrored.coordinates[:, 1:], found.coordinates[:, 1:])
 
 
 def test_stability_equals_scipys() -> None:
@@ -287,9 +318,11 @@ def test_clusters_that_allow_no_comparison(
 
 
 def test_unclustered_emotions_are_left_out_of_cohesion(given: Planted) -> None:
-    clusters = {name: CLUSTERS[name] for name in ("one", "two")}
+    clusters = {"two": CLUSTERS["two"], "three": ("emotion6", "emotion1")}  # 0 and 2 have none
     cosine = measure(given, a_corpus(given.emotions, clusters)).layers["layer_3"].cosine
-    assert cosine.cross_cluster_mean == pytest.approx(cosine.matrix[:3, 3:6].mean())
+    cross = cosine.matrix[np.ix_([3, 4, 5], [1, 6])]
+    assert cosine.cross_cluster_mean == pytest.approx(cross.mean())
+    assert cosine.clusters["three"].within == pytest.approx(cosine.matrix[1, 6])
     assert cosine.bootstrap.estimate == pytest.approx(cosine.diff, abs=1e-5)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from evmlx.errors import EvmlxError
 from evmlx.neutral import project_out
 from evmlx.resampling import (
     cell_sums,
+    centred_interval,
     draw_permutations,
     draw_topics,
     percentile_interval,
@@ -42,7 +44,8 @@ def by_gram(given: Planted, draws: int, seed: int) -> tuple[np.ndarray, np.ndarr
     drawn = draw_topics(cells.counts, draws, np.random.default_rng(seed))
     sums = cell_sums(given.stories.pooled[:, 0], cells, found.story_mean[0])
     sums = project_out(sums, found.neutral_basis[0])
-    return resampled_cosines(sums, cells.counts, drawn.weights), drawn.weights, cells.topics
+    plain, _ = resampled_cosines(sums, cells.counts, drawn.weights)
+    return plain, drawn.weights, cells.topics
 
 
 @pytest.mark.parametrize("balanced", [True, False])
@@ -67,7 +70,7 @@ def test_every_topic_once_gives_the_point_estimate() -> None:
     cells = story_cells(given.labels, given.topic_ids, given.emotions)
     sums = cell_sums(given.stories.pooled[:, 0], cells, found.story_mean[0])
     sums = project_out(sums, found.neutral_basis[0])
-    cosines = resampled_cosines(sums, cells.counts, np.ones((1, len(cells.topics))))[0]
+    cosines = resampled_cosines(sums, cells.counts, np.ones((1, len(cells.topics))))[0][0]
     unit = found.denoised[0] / np.linalg.norm(found.denoised[0], axis=1, keepdims=True)
     np.testing.assert_allclose(cosines, unit @ unit.T, atol=1e-5)
 
@@ -119,8 +122,60 @@ def test_one_topic_cannot_be_resampled() -> None:
 
 def test_emotions_that_do_not_differ_have_no_cosines() -> None:
     sums = np.tile(np.random.default_rng(7).normal(size=(1, 4, 9)), (3, 1, 1))
-    cosines = resampled_cosines(sums, np.ones((3, 4), int), np.ones((2, 4)))
-    assert np.isnan(cosines).all()
+    plain, corrected = resampled_cosines(sums, np.ones((3, 4), int), np.ones((2, 4)))
+    assert np.isnan(plain).all() and np.isnan(corrected).all()
+
+
+def test_corrected_cosines_pair_stories_of_two_topics() -> None:
+    """Against a loop over pairs of drawn stories, on an unbalanced corpus."""
+    rng = np.random.default_rng(10)
+    labels = rng.choice(["a", "b", "c"], 60).tolist()
+    topics = rng.choice(["v", "w", "x", "y", "z"], 60).tolist()
+    residuals = rng.normal(size=(60, 7)) + 3 * np.eye(3, 7)[["abc".index(e) for e in labels]]
+    cells = story_cells(labels, topics, ["a", "b", "c"])
+    sums = cell_sums(residuals, cells, np.zeros(7))
+    weights = np.array([[1.0, 1, 1, 1, 1], [2, 0, 1, 2, 0]])
+    _, corrected = resampled_cosines(sums, cells.counts, weights)
+    for draw, weighed in enumerate(weights):
+        times = dict(zip(cells.topics, weighed, strict=True))
+        inner = np.zeros((3, 3))
+        for (i, e), (j, f) in product(enumerate("abc"), repeat=2):
+            products = [
+                (times[topics[r]] * times[topics[s]], residuals[r] @ residuals[s])
+                for r in range(60)
+                for s in range(60)
+                if labels[r] == e and labels[s] == f and topics[r] != topics[s]
+            ]
+            inner[i, j] = np.average([p for _, p in products], weights=[w for w, _ in products])
+        centring = np.eye(3) - 1 / 3
+        inner = centring @ inner @ centring
+        length = np.sqrt(np.diag(inner))
+        np.testing.assert_allclose(corrected[draw], inner / np.outer(length, length))
+
+
+def test_correction_takes_the_noise_out_of_cosines() -> None:
+    rng = np.random.default_rng(11)
+    directions = rng.normal(size=(5, 20))
+    directions -= directions.mean(axis=0)
+    unit = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    upper = np.triu_indices(5, 1)
+    true = (unit @ unit.T)[upper]
+    plain_slopes, corrected_slopes = [], []
+    for _ in range(30):
+        given = planted(directions, rng, topics=15, per_cell=2, noise=4, dialogues=0)
+        cells = story_cells(given.labels, given.topic_ids, given.emotions)
+        sums = cell_sums(given.stories.pooled[:, 0], cells, np.zeros(20))
+        found = resampled_cosines(sums, cells.counts, np.ones((1, 15)))
+        for cosines, slopes in zip(found, (plain_slopes, corrected_slopes), strict=True):
+            slopes.append(cosines[0][upper] @ true / (true @ true))
+    assert np.mean(plain_slopes) < 0.8
+    assert np.mean(corrected_slopes) == pytest.approx(1, abs=0.06)
+
+
+def test_one_drawn_topic_has_no_pairs_of_topics() -> None:
+    sums = np.random.default_rng(12).normal(size=(3, 2, 9))
+    plain, corrected = resampled_cosines(sums, np.ones((3, 2), int), np.array([[2.0, 0]]))
+    assert np.isfinite(plain).all() and np.isnan(corrected).all()
 
 
 def test_permutations_are_permutations() -> None:
@@ -144,3 +199,9 @@ def test_percentile_interval_holds_95_of_100_draws() -> None:
     assert (low, high) == (50.0, 1950.0)
     assert np.isnan(percentile_interval(np.zeros(0))).all()
     assert np.isnan(percentile_interval(np.array([1.0, np.nan]))).all()
+
+
+def test_centred_interval_is_the_percentiles_about_the_estimate() -> None:
+    draws = np.random.default_rng(13).permutation(np.arange(2001.0))  # mean 1000
+    assert centred_interval(1300.0, draws) == (350.0, 2250.0)
+    assert np.isnan(centred_interval(1.0, np.zeros(0))).all()
