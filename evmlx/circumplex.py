@@ -11,7 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from evmlx.affect import SCALES, Affect, affect_of
-from evmlx.components import oriented, principal_components, separation, unit_vectors
+from evmlx.components import (
+    OUTLIER_SHARE,
+    Components,
+    oriented,
+    outlier_shares,
+    principal_components,
+    separation,
+    unit_vectors,
+)
 from evmlx.corpus import Corpus
 from evmlx.resampling import draw_permutations, permutation_p
 from evmlx.stability import correlation
@@ -81,6 +89,8 @@ class LayerCircumplex:
         emotions alone.
     coordinates : ndarray, shape (emotions, components)
         PC1 turned so that positive emotions lie right, PC2 so that arousal points up.
+    without_outliers : tuple of mapping, or None
+        `components` with the layer's outlier dimensions taken out; None where it has none.
     published_protocol : PublishedProtocol
         Emotion-vector-bench's figures.
     reason : str or None
@@ -90,6 +100,7 @@ class LayerCircumplex:
     emotions: tuple[str, ...]
     components: tuple[Mapping[str, float], ...]
     coordinates: np.ndarray
+    without_outliers: tuple[Mapping[str, float], ...] | None
     published_protocol: PublishedProtocol
     reason: str | None
 
@@ -224,9 +235,27 @@ def published_protocol(vectors: np.ndarray, affect: Affect) -> PublishedProtocol
 
 
 def _layer(
-    emotions: tuple[str, ...], vectors: np.ndarray, affect: Affect, seed: int, permutations: int
+    emotions: tuple[str, ...], vectors: np.ndarray, affect: Affect, seed: int, draws: int
 ) -> LayerCircumplex:
     found = oriented(principal_components(unit_vectors(vectors)), affect)
+    outliers = np.flatnonzero(outlier_shares(vectors) > OUTLIER_SHARE)
+    without = None
+    if outliers.size:
+        kept = unit_vectors(np.delete(vectors, outliers, axis=1))
+        without = _components(oriented(principal_components(kept), affect), affect, seed, draws)
+    return LayerCircumplex(
+        emotions=emotions,
+        components=_components(found, affect, seed, draws),
+        coordinates=found.coordinates,
+        without_outliers=without,
+        published_protocol=published_protocol(vectors, affect),
+        reason=_why_none(found.coordinates.shape[1], affect),
+    )
+
+
+def _components(
+    found: Components, affect: Affect, seed: int, draws: int
+) -> tuple[Mapping[str, float], ...]:
     rows: list[dict[str, float]] = [
         {"pc": k + 1, "explained_variance": float(share)}
         for k, share in enumerate(found.explained_variance)
@@ -234,21 +263,15 @@ def _layer(
     negative = list(affect.negative)
     for scale in SCALES:
         norm = affect.norms[scale]
-        every = norm_correlation(found.coordinates, norm, seed, permutations)
-        among = norm_correlation(found.coordinates[negative], norm[negative], seed, permutations)
+        every = norm_correlation(found.coordinates, norm, seed, draws)
+        among = norm_correlation(found.coordinates[negative], norm[negative], seed, draws)
         for k, row in enumerate(rows):
             row[f"{scale}_r"] = float(every.r[k])
             row[f"{scale}_p"] = float(every.p[k])
             row[f"{scale}_p_max"] = float(every.p_max[k])
             row[f"{scale}_negative_r"] = float(among.r[k])
             row[f"{scale}_negative_p"] = float(among.p[k])
-    return LayerCircumplex(
-        emotions=emotions,
-        components=tuple(rows),
-        coordinates=found.coordinates,
-        published_protocol=published_protocol(vectors, affect),
-        reason=_why_none(found.coordinates.shape[1], affect),
-    )
+    return tuple(rows)
 
 
 def _standardised(values: np.ndarray) -> np.ndarray:

@@ -15,6 +15,9 @@ from evmlx.affect import Affect
 COMPONENTS = 5
 """Components that are kept and looked at."""
 
+OUTLIER_SHARE = 0.1
+"""A dimension with more than this share of the squared norm is an outlier."""
+
 
 @dataclass(frozen=True)
 class Components:
@@ -131,3 +134,18 @@ def separation(coordinates: np.ndarray, first: Sequence[int], second: Sequence[i
         return np.full(coordinates.shape[1], np.nan)
     means = [coordinates[list(group)].mean(axis=0) for group in (first, second)]
     return np.asarray(np.abs(means[0] - means[1]))
+
+
+def outlier_shares(vectors: np.ndarray) -> np.ndarray:
+    """Share of each dimension in the squared norm, averaged over the vectors.
+
+    Parameters
+    ----------
+    vectors : ndarray, shape (emotions, hidden)
+
+    Returns
+    -------
+    ndarray, shape (hidden,)
+        Sums to 1; NaN where a vector is zero.
+    """
+    return np.asarray(np.mean(unit_vectors(vectors) ** 2, axis=0))

@@ -19,7 +19,13 @@ from evmlx.cohesion import (
     Resampling,
     cosine_geometry,
 )
-from evmlx.components import oriented, principal_components, unit_vectors
+from evmlx.components import (
+    OUTLIER_SHARE,
+    oriented,
+    outlier_shares,
+    principal_components,
+    unit_vectors,
+)
 from evmlx.corpus import Corpus
 from evmlx.errors import EvmlxError
 from evmlx.neutral import project_out
@@ -27,9 +33,6 @@ from evmlx.resampling import cell_sums, draw_permutations, draw_topics, story_ce
 from evmlx.stability import Stability, cross_layer_stability
 from evmlx.store import Activations
 from evmlx.vectors import EmotionVectors, vanishing
-
-OUTLIER_SHARE = 0.1
-"""A dimension with more than this share of the squared norm is an outlier."""
 
 
 @dataclass(frozen=True)
@@ -210,21 +213,6 @@ def component_geometry(
         negative_mean_pc1=means[1],
         reason=reason,
     )
-
-
-def outlier_shares(vectors: np.ndarray) -> np.ndarray:
-    """Share of each dimension in the squared norm, averaged over the vectors.
-
-    Parameters
-    ----------
-    vectors : ndarray, shape (emotions, hidden)
-
-    Returns
-    -------
-    ndarray, shape (hidden,)
-        Sums to 1; NaN where a vector is zero.
-    """
-    return np.asarray(np.mean(unit_vectors(vectors) ** 2, axis=0))
 
 
 def _layer(

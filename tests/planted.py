@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from evmlx.corpus import Corpus, Norms
+from evmlx.geometry import Geometry, geometry
 from evmlx.store import Activations
+from evmlx.vectors import emotion_vectors
+
+CLUSTERS = {
+    "one": ("emotion0", "emotion1", "emotion2"),
+    "two": ("emotion3", "emotion4", "emotion5"),
+    "alone": ("emotion6",),
+}
+VALENCE = {"positive": ("emotion0", "emotion1"), "negative": ("emotion4", "emotion5", "emotion6")}
 
 
 @dataclass(frozen=True)
@@ -109,4 +119,25 @@ def a_corpus(
         intensity=(),
         norms=norms,
         lacks=(),
+    )
+
+
+def clustered(rng: np.random.Generator, width: int = 30, strength: float = 1.0) -> np.ndarray:
+    """Seven directions; those of one cluster share a part."""
+    centres = rng.normal(size=(3, width))
+    return strength * centres[[0, 0, 0, 1, 1, 1, 2]] + rng.normal(size=(7, width))
+
+
+def measure(given: Planted, corpus: Corpus | None = None, **settings: Any) -> Geometry:
+    corpus = corpus or a_corpus(given.emotions, CLUSTERS, valence=VALENCE)
+    vectors = emotion_vectors(given.stories, given.labels, given.emotions, given.dialogues)
+    settings = {"seed": 0, "draws": 300, "permutations": 999} | settings
+    return geometry(
+        vectors,
+        given.stories,
+        given.labels,
+        given.topic_ids,
+        corpus,
+        primary_layer=given.stories.layers[0],
+        **settings,
     )

@@ -169,6 +169,18 @@ def test_unit_vectors_decide_not_lengths() -> None:
     )
 
 
+def test_outlier_dimension_is_taken_out_beside() -> None:
+    vectors, valence, arousal = affective_plane(np.random.default_rng(12))
+    corpus = with_norms(valence, arousal)
+    spoilt = np.concatenate([vectors, 100 * (np.arange(12) % 2)[:, None]], axis=1)
+    found = circumplex(as_vectors(spoilt[None]), corpus, 0, 99).layers["layer_4"]
+    assert abs(found.components[0]["valence_r"]) < 0.7
+    assert found.without_outliers is not None
+    assert found.without_outliers[0]["valence_r"] > 0.9
+    even = np.random.default_rng(13).normal(size=(1, 12, 60))
+    assert circumplex(as_vectors(even), corpus, 0, 9).layers["layer_4"].without_outliers is None
+
+
 def test_published_protocol_is_a_difference_of_means_in_raw_units() -> None:
     rng = np.random.default_rng(9)
     vectors = 20 * rng.normal(size=(12, 20))
