@@ -166,6 +166,15 @@ def test_seven_words_are_no_run_and_stories_may_repeat_themselves(tmp_path: Path
     assert failed(check_corpus(load_corpus(write(tmp_path / "c", stories)))) == []
 
 
+def test_stems_match_whole_words(tmp_path: Path) -> None:
+    stories = planted()
+    stories["weary", "topic-c", 2]["text"] += " The killjoy gladly took the saddle to the nomads."
+    root = write(tmp_path / "c", stories)
+    assert failed(check_corpus(load_corpus(root))) == []
+    stories["weary", "topic-c", 2]["text"] += " Woe!"
+    assert failed(check_corpus(load_corpus(write(root, stories)))) == ["refused words"]
+
+
 def test_manifest_faults(tmp_path: Path) -> None:
     root = write(tmp_path / "c", planted())
     path = root / "stories" / "weary.jsonl"
