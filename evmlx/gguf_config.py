@@ -98,14 +98,14 @@ def _rope_scaling(
     head_dim: int,
     factors: np.ndarray | None,
 ) -> dict[str, Any]:
-    kind = metadata.get(f"{architecture}.rope.scaling.type", "none")
+    factor = metadata.get(f"{architecture}.rope.scaling.factor")
+    kind = metadata.get(f"{architecture}.rope.scaling.type", "linear" if factor else "none")
     if factors is not None:
         return _llama3_scaling(factors, theta, head_dim)
     if kind == "none":
         return {}
-    if kind == "linear":
-        factor = float(metadata[f"{architecture}.rope.scaling.factor"])
-        return {"rope_type": "linear", "factor": factor}
+    if kind == "linear" and factor:
+        return {"rope_type": "linear", "factor": float(factor)}
     raise EvmlxError(
         f"{architecture}.rope.scaling.type is {kind!r}, which is not supported (supported: none, "
         "linear, llama3's rope_freqs); use the model's safetensors folder or hub id"

@@ -93,11 +93,17 @@ def _gemma3(metadata: Metadata, config: dict[str, Any]) -> dict[str, Any]:
             raise EvmlxError(f"{name} is set, which Gemma 3 checkpoints of evmlx do not support")
     layers = config["num_hidden_layers"]
     pattern = metadata.get("gemma3.attention.sliding_window_pattern", 6)
+    if not isinstance(pattern, int) or pattern < 1:
+        raise EvmlxError(
+            "gemma3.attention.sliding_window_pattern is not a period, which is not supported; use "
+            "the model's safetensors folder or hub id"
+        )
     # llama.cpp's one exception: 27B (62 blocks) scales queries by hidden size / heads.
     wide = layers == 62
     scalar = config["hidden_size"] // config["num_attention_heads"] if wide else config["head_dim"]
     local = float(metadata.get("gemma3.rope.freq_base_swa", 10_000.0))
     full = config.pop("rope_parameters")
+    config.pop("hidden_act")
     return {
         "hidden_activation": "gelu_pytorch_tanh",
         "attention_bias": False,

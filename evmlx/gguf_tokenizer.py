@@ -31,13 +31,13 @@ _SPLITS: Mapping[str, str | None] = {  # None: GPT-2's own rule
     "llama-bpe": _LLAMA3_SPLIT,
     "llama3": _LLAMA3_SPLIT,
     "llama-v3": _LLAMA3_SPLIT,
-    "smaug-bpe": _LLAMA3_SPLIT,
     "qwen2": _QWEN2_SPLIT,
     "deepseek-r1-qwen": _QWEN2_SPLIT,
     "tekken": _TEKKEN_SPLIT,
 }
 _DIGITS_APART = ("smollm",)
-_WHOLE_WORDS = ("llama-bpe", "llama3", "llama-v3", "smaug-bpe", "tekken")
+# Words of the vocabulary are not cut, and <bos> is added where the file does not say.
+_WHOLE_WORDS = ("llama-bpe", "llama3", "llama-v3", "tekken")
 _COMPOSED = ("qwen2", "deepseek-r1-qwen")
 
 
@@ -73,7 +73,7 @@ def write_tokenizer(metadata: Mapping[str, Any], folder: Path) -> None:
         if 0 <= metadata.get(key, -1) < len(tokens)
     }
     _add_whole_tokens(tokenizer, metadata, set(special.values()))
-    _add_template(tokenizer, metadata, special, by_default=kind == "llama")
+    _add_template(tokenizer, metadata, special, _adds_bos(metadata))
     tokenizer.save(str(folder / "tokenizer.json"))
     config: dict[str, Any] = {
         "tokenizer_class": "PreTrainedTokenizerFast",
@@ -91,8 +91,8 @@ def _byte_level(metadata: Mapping[str, Any]) -> Any:
     from tokenizers import Regex, Tokenizer, decoders, normalizers, pre_tokenizers
     from tokenizers.models import BPE
 
-    rule = metadata.get("tokenizer.ggml.pre", "gpt-2")
-    if rule not in _SPLITS:
+    rule = metadata.get("tokenizer.ggml.pre")
+    if rule is None or rule not in _SPLITS:
         raise EvmlxError(
             f"tokenizer.ggml.pre is {rule!r}, which is not supported (supported: "
             f"{', '.join(_SPLITS)}); use the model's safetensors folder or hub id"
@@ -193,14 +193,23 @@ def _add_whole_tokens(tokenizer: Any, metadata: Mapping[str, Any], special: set[
     tokenizer.add_tokens([token for token in whole if not token.special])
 
 
+def _adds_bos(metadata: Mapping[str, Any]) -> bool:
+    """Whether a text begins with <bos>; where the file does not say, llama.cpp's defaults."""
+    default = (
+        metadata["tokenizer.ggml.model"] == "llama"
+        or metadata.get("tokenizer.ggml.pre") in _WHOLE_WORDS
+    )
+    return bool(metadata.get("tokenizer.ggml.add_bos_token", default))
+
+
 def _add_template(
-    tokenizer: Any, metadata: Mapping[str, Any], special: Mapping[str, str], by_default: bool
+    tokenizer: Any, metadata: Mapping[str, Any], special: Mapping[str, str], bos: bool
 ) -> None:
     """Let the tokenizer add the special tokens that llama.cpp adds to a text."""
     from tokenizers.processors import TemplateProcessing
 
     before = after = ""
-    if metadata.get("tokenizer.ggml.add_bos_token", by_default):
+    if bos:
         before = special.get("bos_token", "")
     if metadata.get("tokenizer.ggml.add_eos_token", False):
         after = special.get("eos_token", "")

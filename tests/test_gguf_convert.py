@@ -95,6 +95,15 @@ def quiet(_line: str) -> None:
         ("qwen3", {}),
         ("gemma3_text", {}),
         ("gemma3_text", {"num_key_value_heads": 1, "tie_word_embeddings": True}),
+        (
+            "gemma3_text",
+            {
+                "rope_parameters": {
+                    "full_attention": {"rope_type": "linear", "factor": 4.0, "rope_theta": 1e6},
+                    "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
+                }
+            },
+        ),
     ],
 )
 def test_residuals_are_those_of_the_original(
@@ -103,7 +112,8 @@ def test_residuals_are_those_of_the_original(
     model = tiny(family, **changes)
     values = {}
     if changes.get("rope_parameters"):
-        values = {"llama__rope__scaling__type": "linear", "llama__rope__scaling__factor": 4.0}
+        arch = family.removesuffix("_text")
+        values = {f"{arch}__rope__scaling__type": "linear", f"{arch}__rope__scaling__factor": 4.0}
     path = write_gguf(tmp_path / "Tiny-Q.F32.gguf", model, **values)
     checkpoint = resolve(str(path), say=quiet)
     assert (checkpoint.name, checkpoint.quantization) == ("Tiny-Q", None)
@@ -268,6 +278,7 @@ UNSUPPORTED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "partly rotated heads": ({"llama__rope__dimension_count": 16}, {}, "partly rotated"),
     "heads differ by block": ({"llama__attention__head_count": [4, 2]}, {}, "block to block"),
     "unknown splitting rule": ({"tokenizer__ggml__pre": "klingon"}, {}, "'klingon'"),
+    "no splitting rule": ({"tokenizer__ggml__pre": None}, {}, "tokenizer.ggml.pre"),
     "unknown tokenizer": ({"tokenizer__ggml__model": "rwkv"}, {}, "'rwkv'"),
     "no tokenizer": ({"tokenizer__ggml__tokens": None}, {}, "no tokenizer"),
     "no merges": ({"tokenizer__ggml__merges": None}, {}, "merges"),
@@ -414,6 +425,28 @@ def test_token_ids_are_those_of_the_original(rule: str, tmp_path: Path) -> None:
     assert (found.bos_token, found.eos_token) == ("<s>", "</s>")
     chat = [{"role": "user", "content": "hi"}]
     assert found.apply_chat_template(chat, tokenize=False) == "hi!"
+
+
+@pytest.mark.parametrize(
+    ("rule", "said", "expected"),
+    [
+        ("llama-bpe", None, True),
+        ("llama-bpe", False, False),
+        ("qwen2", None, False),
+        ("qwen2", True, True),
+    ],
+)
+def test_bos_is_added_as_llama_cpp_adds_it(
+    rule: str, said: bool | None, expected: bool, tmp_path: Path
+) -> None:
+    path = write_gguf(
+        tmp_path / "a.gguf",
+        tiny("llama", num_hidden_layers=1),
+        tokenizer__ggml__pre=rule,
+        tokenizer__ggml__add_bos_token=said,
+    )
+    ids = load_tokenizer(resolve(str(path), say=quiet))("hi").input_ids
+    assert (ids[0] == 1, len(ids)) == (expected, 2 + expected)
 
 
 def test_sentencepiece_merges_follow_scores(tmp_path: Path) -> None:
