@@ -93,8 +93,10 @@ def _cohesion_curve(axes: Any, results: RunResults) -> None:
     axes.fill_between(
         results.layers, null - 2 * spread, null + 2 * spread, color=MUTED, alpha=0.15, lw=0
     )
-    top = np.nanmax([np.nanmax(high), np.nanmax(value)])
-    axes.set_ylim(top=max(top * 1.35, 0.05))
+    drawn = np.concatenate([value, low, high, null - 2 * spread, null + 2 * spread])
+    bottom, top = np.nanmin(drawn), np.nanmax(drawn)
+    room = (top - bottom or 0.1) * 0.06
+    axes.set_ylim(bottom - room, top + 6 * room)  # the legend stands above the curves
     axes.set_ylabel("cosine within − between")
     axes.legend(loc="upper right")
 

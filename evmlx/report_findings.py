@@ -41,7 +41,8 @@ def circumplex_section(results: RunResults, plots: set[str]) -> list[str]:
             "Left, where the model has the emotions: first two principal components of their "
             "unit vectors. Right, where people rate the words. The same marker is the same "
             "cluster. The planes agree where emotions keep their neighbours, and left-right and "
-            "up-down mean the same in both; a sign or a rotation alone means nothing.",
+            "up-down mean the same in both; a sign or a rotation alone means nothing. p under the "
+            "axes is corrected over the components.",
         )
     components = layer.get("components") or []
     if not components:

@@ -95,12 +95,10 @@ def limits_section(results: RunResults, corpus: Corpus) -> list[str]:
     if exact and not all(exact):
         names = [w for w, same in zip(corpus.norms.words, exact, strict=True) if not same]
         lines.append(f"- Ratings are those of a neighbouring word for {', '.join(names)}.")
-    lines += [f"- Corpus: {lack}." for lack in _lacks(results)]
+    lacks = get(results.run, "corpus", "lacks")
+    if lacks:
+        lines += ["- Of this corpus:", *(f"  - {str(lack).rstrip('.')}." for lack in lacks)]
     return lines
-
-
-def _lacks(results: RunResults) -> list[str]:
-    return [str(lack).rstrip(".") for lack in get(results.run, "corpus", "lacks") or ()]
 
 
 def record_section(results: RunResults) -> list[str]:

@@ -165,7 +165,8 @@ def _component_sentence(pc: int, rows: Mapping[str, MetricRow]) -> str:
 def implicit_claim(batteries: Sequence[MetricRow]) -> Claim:
     """Say whether the right emotion comes first in new texts more often than by chance.
 
-    It does in a battery where the lower end of the interval lies above chance.
+    It does in a battery where the lower end of the interval lies above chance. Where it does
+    not, but the mean rank has p < 0.05, the answer is in part.
     """
     question = "Do the vectors find the feeling in new texts that do not name it?"
     told = [row for row in batteries if row.value is not None and row.control is not None]
@@ -178,13 +179,18 @@ def implicit_claim(batteries: Sequence[MetricRow]) -> Claim:
     ]
     listed = ", ".join(parts[:-1]) + " and " + parts[-1] if len(parts) > 1 else parts[0]
     text = f"The right one comes first in {listed} (chance {percent(told[0].control)})"
-    at_chance = [
-        _BATTERIES[row.metric]
-        for row in told
-        if not (known(row.low) and known(row.control) and row.low > row.control)
-    ]
+    at_chance = [row for row in told if not _above_chance(row)]
     if not at_chance:
         return Claim(question, YES, f"{text}.")
-    if len(at_chance) == len(told):
-        return Claim(question, NO, f"{text}: not told from chance.")
-    return Claim(question, PARTLY, f"{text}; {' and '.join(at_chance)} not told from chance.")
+    ranked = [row for row in at_chance if known(row.p) and row.p < ALPHA]
+    answer = NO if len(at_chance) == len(told) and not ranked else PARTLY
+    names = " and ".join(_BATTERIES[row.metric] for row in at_chance)
+    but = ""
+    if ranked:
+        better = " and ".join(f"{_BATTERIES[row.metric]}, p = {p_number(row.p)}" for row in ranked)
+        but = f", though the right one's mean rank is better than chance ({better})"
+    return Claim(question, answer, f"{text}; {names}: no more often than by chance{but}.")
+
+
+def _above_chance(row: MetricRow) -> bool:
+    return known(row.low) and known(row.control) and row.low > row.control
