@@ -37,7 +37,9 @@ class Record:
 
     def fail(self, field: str, complaint: str) -> NoReturn:
         """Raise the error that names this place and field."""
-        raise EvmlxError(f"{self.place}: field {self.prefix}{field}: {complaint}")
+        # Names that a user chose may hold line breaks; an error is one line.
+        said = " ".join(f"field {self.prefix}{field}: {complaint}".splitlines())
+        raise EvmlxError(f"{self.place}: {said}")
 
     def need(self, field: str) -> Any:
         """Return a field that must be there."""

@@ -139,6 +139,10 @@ BAD: dict[str, tuple[Change, tuple[str, ...]]] = {
         document("emotions.json", {"flat": EMOTIONS, "valence": {"positve": ["joyful"]}}),
         ("field valence.positve: unknown", 'did you mean "positive"?'),
     ),
+    "line break in a name": (
+        document("emotions.json", {"flat": EMOTIONS, "clusters": {"a\nb": ["weery"]}}),
+        ("field clusters.a b: unknown",),
+    ),
     "half a valence": (
         document("emotions.json", {"flat": EMOTIONS, "valence": {"positive": ["joyful"]}}),
         ("field valence.negative: missing",),
