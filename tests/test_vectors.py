@@ -88,13 +88,14 @@ def test_neutral_components_are_the_fewest_that_reach_the_share(share: float) ->
     np.testing.assert_allclose(overlap, 1, atol=1e-5)
 
 
-def test_exactly_half_the_variance_takes_one_of_two_equal_components() -> None:
-    square = np.array([[1.0, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0]])
+def test_rounding_of_the_shares_does_not_change_the_number_of_components() -> None:
     rng = np.random.default_rng(10)
-    for _ in range(20):  # turned, so that rounding falls to either side of a half
+    square = np.array([[1.0, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0]])
+    for _ in range(20):
         rotation, _ = np.linalg.qr(rng.normal(size=(3, 3)))
         basis, variance = neutral_components(square @ rotation)
         assert basis.shape == (1, 3) and variance == pytest.approx(0.5)
+        assert len(neutral_components(rng.normal(size=(30, 7)), 1.0)[0]) == 7
 
 
 @pytest.mark.parametrize("texts", [0, 1, 3])
