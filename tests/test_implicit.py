@@ -176,8 +176,8 @@ def test_figures_equal_those_counted_by_hand() -> None:
     assert centred.top1_near == np.mean(firsts)
     accepted = [{scenario.target, scenario.near[0]} for scenario in told]
     assert centred.chance_top1_near == pytest.approx(np.mean([len(a) for a in accepted]) / 8)
-    share = {emotion: np.mean([emotion in three for three in thirds]) for emotion in EMOTIONS}
-    assert centred.hub_share == max(share.values()) == share[centred.hub_emotion]
+    shares = {emotion: np.mean([emotion in three for three in thirds]) for emotion in EMOTIONS}
+    assert centred.hub_share == max(shares.values()) == shares[centred.hub_emotion]
     assert (centred.chance_top1, centred.chance_mean_rank) == (1 / 8, 4.5)
 
 

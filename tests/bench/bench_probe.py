@@ -30,7 +30,7 @@ def residuals(
         (np.arange(len(emotion)), 1),
     ):
         pooled += (weight * rng.standard_normal((factor.max() + 1, width)) * scale)[factor]
-    return pooled @ rotation * rng.lognormal(size=width) + rng.normal(size=width)
+    return np.asarray(pooled @ rotation * rng.lognormal(size=width) + rng.normal(size=width))
 
 
 def main(layers: int = 4, width: int = 4096) -> None:
