@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,7 @@ LABELS = {  # metric: (what the report calls it, decimals, what n counts)
     "probe_accuracy": ("Probe accuracy, unseen topics", 3, "stories"),
     "probe_gain": ("Probe's gain over TF-IDF", 3, "stories"),
     "cluster_cohesion": ("Cohesion of clusters (cosine)", 3, "emotions"),
+    "cluster_cohesion_corrected": ("Cohesion without the vectors' noise", 3, "emotions"),
     "pc1_valence_r": ("PC1 with human valence, r", 2, "emotions"),
     "pc1_arousal_r": ("PC1 with human arousal, r", 2, "emotions"),
     "pc2_valence_r": ("PC2 with human valence, r", 2, "emotions"),
@@ -99,7 +100,7 @@ def metric_rows(results: RunResults) -> list[MetricRow]:
         if "probe" in results.stages:
             rows += _probe(results, layer)
         if "geometry" in results.stages:
-            rows.append(_cohesion(results, layer))
+            rows += _cohesion(results, layer)
         if "circumplex" in results.stages:
             rows += _norms(results, layer)
         if "implicit" in results.stages:
@@ -171,12 +172,12 @@ def _probe(results: RunResults, layer: int) -> list[MetricRow]:
     ]
 
 
-def _cohesion(results: RunResults, layer: int) -> MetricRow:
+def _cohesion(results: RunResults, layer: int) -> list[MetricRow]:
     cosine = get(results.layer("geometry", layer), "cosine")
     figure = _figure(cosine, "diff", "low", "high")
     bounds = get(cosine, "bootstrap")
     null = get(cosine, "permutation")
-    return MetricRow(
+    plain = MetricRow(
         "cluster_cohesion",
         value=figure["value"],
         low=finite(number(bounds, "low")),
@@ -189,6 +190,16 @@ def _cohesion(results: RunResults, layer: int) -> MetricRow:
         draws=_count(get(null, "draws")),
         reason=figure["reason"],
     )
+    corrected = get(bounds, "corrected")
+    if not isinstance(corrected, Mapping):
+        return [plain]
+    fields = _figure(corrected, "estimate", "low", "high")
+    why = fields["reason"] and (plain.reason or fields["reason"])
+    name = "cluster_cohesion_corrected"
+    return [
+        plain,
+        replace(plain, metric=name, **{**fields, "reason": why}, p=None, draws=None),
+    ]
 
 
 def _norms(results: RunResults, layer: int) -> list[MetricRow]:

@@ -136,10 +136,7 @@ def _headlines(results: RunResults, here: dict[str, MetricRow]) -> list[str]:
             notes.append(f"† The smallest p that {row.draws:,} draws allow.")
         if known(row.low) and known(row.high) and not row.low <= row.value <= row.high:
             bounds += " ‡"
-            notes.append(
-                "‡ The figure lies outside its own interval: drawing topics anew adds noise, "
-                "which pulls cosines towards 0. Read the interval as one of noisier vectors."
-            )
+            notes.append("‡ Outside its own interval: the topics are too few for it, so go by p.")
         if row.control is not None:
             control = f"{plain(row.control, digits)} ({row.control_name})"
         count = ABSENT if row.n is None else f"{row.n:,} {unit}"

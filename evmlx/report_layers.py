@@ -98,4 +98,25 @@ def _health(results: RunResults) -> list[str]:
         "Neutral components were projected out of every vector. Where one dimension holds more "
         "than 10% of the squared norm, cosines are much its own. Norms are relative to the "
         "stories' mean residual norm at the layer.",
+        *_without_outliers(results),
     ]
+
+
+def _without_outliers(results: RunResults) -> list[str]:
+    """Tell the figures again without dominant dimensions, for layers that have any."""
+    lines = []
+    for layer in results.layers:
+        outlier = get(results.layer("geometry", layer), "outlier")
+        removed = get(outlier, "removed")
+        if not removed:
+            continue
+        figures = [f"cohesion {signed(number(outlier, 'without', 'cosine', 'diff'))}"]
+        again = get(results.layer("circumplex", layer), "without_outliers") or ()
+        figures += [
+            f"PC{c['pc']} {norm} r {signed(number(c, f'{norm}_r'))}"
+            for c in again[:2]
+            for norm in ("valence", "arousal")
+        ]
+        named = ", ".join(map(str, removed))
+        lines += ["", f"Layer {layer} without dimension {named}: {', '.join(figures)}."]
+    return lines

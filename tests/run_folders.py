@@ -118,6 +118,7 @@ def _layer(corpus: Corpus, rng: np.random.Generator) -> dict[str, Any]:
                     "low": 0.201,
                     "high": 0.262,
                     "mean": 0.23,
+                    "corrected": {"estimate": 0.245, "low": 0.211, "high": 0.274, "reason": None},
                 },
                 "permutation": {
                     "draws": 9999,
