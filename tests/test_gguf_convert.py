@@ -151,14 +151,25 @@ def test_llama3_rope_factors_are_recognised(tmp_path: Path) -> None:
         resolve(str(path), say=quiet)
 
 
+@pytest.mark.parametrize("scaled", [False, True])
 @pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3", "gemma3_text"])
-def test_mlx_lm_reads_the_folder(family: str, tmp_path: Path) -> None:
+def test_mlx_lm_reads_the_folder(family: str, scaled: bool, tmp_path: Path) -> None:
     mx = pytest.importorskip("mlx.core")
     utils = pytest.importorskip("mlx_lm.utils")
     import torch
 
-    model = tiny(family, tie_word_embeddings=True)
-    checkpoint = resolve(str(write_gguf(tmp_path / "a.gguf", model)), say=quiet)
+    changes: dict[str, Any] = {}
+    values = {}
+    if scaled:
+        rope = {"rope_type": "linear", "factor": 4.0, "rope_theta": 1e6}
+        changes["rope_parameters"] = rope
+        if family == "gemma3_text":
+            local = {"rope_type": "default", "rope_theta": 1e4}
+            changes["rope_parameters"] = {"full_attention": rope, "sliding_attention": local}
+        arch = family.removesuffix("_text")
+        values = {f"{arch}__rope__scaling__factor": 4.0}
+    model = tiny(family, tie_word_embeddings=True, **changes)
+    checkpoint = resolve(str(write_gguf(tmp_path / "a.gguf", model, **values)), say=quiet)
     on_mlx, _ = utils.load_model(checkpoint.folder)
     ids = [[i * 37 % 250 for i in range(20)]]
     with torch.no_grad():
