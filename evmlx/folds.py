@@ -161,6 +161,7 @@ def standardised_logistic(features: np.ndarray, labels: np.ndarray) -> Fit:
     """
 
     def fit(training: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, bool]:
+        """Train on some rows, predict others."""
         scaler = StandardScaler(copy=False)
         known = scaler.fit_transform(features[training])
         y = labels[training]

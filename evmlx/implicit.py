@@ -156,23 +156,10 @@ def implicit(
     denoised = np.where(vanishing(vectors)[:, :, None], 0.0, vectors.denoised)
     layers = {}
     for at in np.argsort(vectors.layers):
-        layer = vectors.layers[at]
-        batteries = {}
-        for name, (given, rows) in read.items():
-            if given is None or not rows:
-                batteries[name] = Battery(0, None, None, None, (), "no text of this kind")
-                continue
-            residuals = given.pooled[list(rows), given.layers.index(layer)].astype(np.float64)
-            told = [known[given.ids[row]] for row in rows]
-            centred = project_out(residuals - vectors.story_mean[at], vectors.neutral_basis[at])
-            batteries[name] = _battery(
-                told,
-                vectors.emotions,
-                _cosines(centred, denoised[at]),
-                _cosines(residuals, denoised[at]),
-                seed,
-            )
-        layers[f"layer_{layer}"] = batteries
+        layers[f"layer_{vectors.layers[at]}"] = {
+            name: _battery(given, rows, known, vectors, at, denoised[at], seed)
+            for name, (given, rows) in read.items()
+        }
     return Implicit(primary_layer, layers, None)
 
 
@@ -200,6 +187,30 @@ def _rows(
 
 
 def _battery(
+    given: Activations | None,
+    rows: Sequence[int],
+    known: Mapping[str, Scenario],
+    vectors: EmotionVectors,
+    at: int,
+    denoised: np.ndarray,
+    seed: int,
+) -> Battery:
+    """Score the texts in some rows against the denoised vectors of one layer."""
+    if given is None or not rows:
+        return Battery(0, None, None, None, (), "no text of this kind")
+    column = given.layers.index(vectors.layers[at])
+    residuals = given.pooled[list(rows), column].astype(np.float64)
+    centred = project_out(residuals - vectors.story_mean[at], vectors.neutral_basis[at])
+    return _ranked(
+        [known[given.ids[row]] for row in rows],
+        vectors.emotions,
+        _cosines(centred, denoised),
+        _cosines(residuals, denoised),
+        seed,
+    )
+
+
+def _ranked(
     told: Sequence[Scenario],
     emotions: Sequence[str],
     centred: np.ndarray,

@@ -110,19 +110,26 @@ def probe(
             f"{len(stories.ids)} stories, {len(labels)} labels, {len(topic_ids)} topics and "
             f"{len(texts)} texts: give one of each for every story"
         )
-    say = progress or (lambda _: None)
-    found = set(labels)
-    task = _task(labels, topic_ids, [e for e in corpus.emotions if e in found], corpus, seed, draws)
-    grouped = _grouped_split(task, topic_ids, seed)
-    stratified = _stratified_split(task, seed)
+    task = _task(labels, topic_ids, corpus, seed, draws)
+    splits = _grouped_split(task, topic_ids, seed), _stratified_split(task, seed)
+    return _probe(stories, texts, task, splits, draws, progress or (lambda _: None))
+
+
+def _probe(
+    stories: Activations,
+    texts: Sequence[str],
+    task: _Task,
+    splits: tuple[_Split, _Split],
+    draws: int,
+    say: Callable[[str], None],
+) -> Probe:
     say("probe: TF-IDF, folds grouped by topic")
-    text = _cross_validate(task, grouped, _fit_texts(texts, task.labels), parallel=False)
+    text = _cross_validate(task, splits[0], _fit_texts(texts, task.labels), parallel=False)
     layers = {}
     for at in np.argsort(stories.layers):
         say(f"probe: layer {stories.layers[at]}")
-        layers[f"layer_{stories.layers[at]}"] = _layer_probe(
-            stories.pooled[:, at], task, grouped, stratified, text
-        )
+        name = f"layer_{stories.layers[at]}"
+        layers[name] = _layer_probe(stories.pooled[:, at], task, *splits, text)
     return Probe(
         emotions=task.emotions,
         n_emotions=len(task.emotions),
@@ -136,11 +143,12 @@ def probe(
 def _task(
     labels: Sequence[str],
     topic_ids: Sequence[str],
-    emotions: Sequence[str],
     corpus: Corpus,
     seed: int,
     draws: int,
 ) -> _Task:
+    found = set(labels)
+    emotions = [emotion for emotion in corpus.emotions if emotion in found]
     row_of = {emotion: row for row, emotion in enumerate(emotions)}
     cluster_of = np.full(len(emotions), -1)
     for number, members in enumerate(corpus.clusters.values()):
