@@ -69,18 +69,6 @@ def p_phrase(p: float | None, draws: int | None = None) -> str:
     return f"p = {p_number(p)}{floor}"
 
 
-def size(count: float) -> str:
-    """Bytes as MB or GB."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as s, min or h."""
-    if seconds < 90:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
 def table(head: list[str], body: list[list[str]]) -> list[str]:
     """Markdown table: the first column to the left, the others to the right."""
     rule = ["---"] + ["---:"] * (len(head) - 1)

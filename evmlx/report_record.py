@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from evmlx.report_findings import BATTERIES, SCORE_HEAD, score_cells
-from evmlx.report_format import ABSENT, duration, interval, plain, size, table
+from evmlx.report_format import ABSENT, interval, plain, table
 from evmlx.run_results import RunResults, get, number
 
 if TYPE_CHECKING:
@@ -127,26 +127,11 @@ def record_section(results: RunResults) -> list[str]:
         "Corpus digest": _code(corpus.get("digest")),
         "Tokens": _whole(run.get("tokens")),
         "Seed": run.get("seed"),
-        "Time, memory": _cost(run),
     }
     body = [[name, str(value)] for name, value in rows.items() if value is not None]
     lines = ["| | |", "| --- | --- |"] + [f"| {' | '.join(cells)} |" for cells in body]
-    return ["## How it was run", "", *lines]
-
-
-def _cost(run: Any) -> str | None:
-    """Time of each stage but the report's own, and peak memory; None where unknown."""
-    timings = {k: v for k, v in (run.get("timings") or {}).items() if isinstance(v, int | float)}
-    spent = [
-        f"{stage} {duration(float(seconds))}"
-        for stage, seconds in timings.items()
-        if not stage.endswith("_bytes") and stage != "report"
-    ]
-    for key, what in (("peak_memory_bytes", "memory"), ("peak_device_memory_bytes", "on device")):
-        count = run.get(key) or timings.get(key)
-        if count:
-            spent.append(f"peak {what} {size(float(count))}")
-    return "; ".join(spent) or None
+    # Times stand in run.json alone: a report has the same bytes each time it is made.
+    return ["## How it was run", "", *lines, "", "Times and peak memory: [run.json](run.json)."]
 
 
 def _weights(run: Any) -> str:
