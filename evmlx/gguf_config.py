@@ -43,15 +43,7 @@ def config_of(
     family = family_of(metadata)
 
     def field(name: str, default: Any = None) -> Any:
-        value = metadata.get(f"{architecture}.{name}", default)
-        if value is None:
-            raise EvmlxError(f"the GGUF metadata lacks {architecture}.{name}: the file is damaged")
-        if isinstance(value, list):
-            raise EvmlxError(
-                f"{architecture}.{name} differs from block to block, which is not supported; use "
-                "the model's safetensors folder or hub id"
-            )
-        return value
+        return _field(metadata, f"{architecture}.{name}", default)
 
     heads = field("attention.head_count")
     hidden = field("embedding_length")
@@ -78,12 +70,23 @@ def config_of(
     if scaling:
         config["rope_scaling"] = dict(scaling)
     config["rope_parameters"] = {"rope_type": "default", **scaling, "rope_theta": theta}
-    for name in ("bos", "eos"):
-        if f"tokenizer.ggml.{name}_token_id" in metadata:
-            config[f"{name}_token_id"] = metadata[f"tokenizer.ggml.{name}_token_id"]
-    if "tokenizer.ggml.padding_token_id" in metadata:
-        config["pad_token_id"] = metadata["tokenizer.ggml.padding_token_id"]
-    return {**config, **family.extra(metadata, config)}
+    for name, key in (("bos", "bos"), ("eos", "eos"), ("pad", "padding")):
+        if f"tokenizer.ggml.{key}_token_id" in metadata:
+            config[f"{name}_token_id"] = metadata[f"tokenizer.ggml.{key}_token_id"]
+    config.update(family.extra(metadata, config))
+    return config
+
+
+def _field(metadata: Metadata, name: str, default: Any) -> Any:
+    value = metadata.get(name, default)
+    if value is None:
+        raise EvmlxError(f"the GGUF metadata lacks {name}: the file is damaged")
+    if isinstance(value, list):
+        raise EvmlxError(
+            f"{name} differs from block to block, which is not supported; use the model's "
+            "safetensors folder or hub id"
+        )
+    return value
 
 
 def _shortest(value: float) -> float:

@@ -146,21 +146,17 @@ def _plan(
         config["attention_bias"] = "blk.0.attn_q.bias" in by_name
         config["mlp_bias"] = "blk.0.ffn_up.bias" in by_name
     heads = {"attn_q": config["num_attention_heads"], "attn_k": config["num_key_value_heads"]}
-    plan = []
-    for tensor in tensors:
-        name = names[tensor.name]
-        if name is None:
-            continue
-        part = tensor.name.split(".")[-2]
-        plan.append(
-            PlannedTensor(
-                name=name,
-                source=tensor,
-                shape=tensor.shape,
-                heads=heads.get(part, 0) if family.rotated_rows else 0,
-                shift=family.norm_shift if name.endswith("norm.weight") else 0.0,
-            )
+    plan = [
+        PlannedTensor(
+            name=name,
+            source=tensor,
+            shape=tensor.shape,
+            heads=heads.get(tensor.name.split(".")[-2], 0) if family.rotated_rows else 0,
+            shift=family.norm_shift if name.endswith("norm.weight") else 0.0,
         )
+        for tensor in tensors
+        if (name := names[tensor.name]) is not None
+    ]
     return config, plan
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from evmlx.embedded import EMBEDDED
 from evmlx.errors import EvmlxError
 
-_WANTED = ["*.json", "*.safetensors", "*.txt", "*.jinja", "*.model", "*.tiktoken", "README.md"]
+WANTED = ["*.json", "*.safetensors", "*.txt", "*.jinja", "*.model", "*.tiktoken", "README.md"]
 # Folders hold copies in other formats; Mistral's consolidated file is the weights once more.
-_UNWANTED = ["*/*", "consolidated*.safetensors"]
+UNWANTED = ["*/*", "consolidated*.safetensors"]
 
 
 def fetch(model: str, revision: str | None, say: Callable[[str], None]) -> tuple[Path, str]:
@@ -47,7 +47,7 @@ def fetch(model: str, revision: str | None, say: Callable[[str], None]) -> tuple
         say(f"getting {model} from the Hugging Face hub, or its cache")
         folder = Path(
             snapshot_download(
-                model, revision=revision, allow_patterns=_WANTED, ignore_patterns=_UNWANTED
+                model, revision=revision, allow_patterns=WANTED, ignore_patterns=UNWANTED
             )
         )
     return folder, folder.name

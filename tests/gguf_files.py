@@ -1,4 +1,4 @@
-"""Writes transformers models as GGUF files, in the way of llama.cpp's conversion script."""
+"""Tiny random models, and their GGUF files in the way of llama.cpp's conversion script."""
 
 from __future__ import annotations
 
@@ -7,6 +7,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+SIZES = {
+    "vocab_size": 300,
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 32,  # not hidden size / heads
+    "max_position_embeddings": 256,
+    "rms_norm_eps": 1e-5,
+}
+GEMMA3 = {
+    "sliding_window": 8,
+    "query_pre_attn_scalar": 32,
+    "num_hidden_layers": 7,  # the sixth block sees everything
+}
+ROPE = {"rope_type": "default", "rope_theta": 50_000.0}
+
 
 LLAMA_NAMES = {
     "model.embed_tokens": "token_embd",
@@ -30,6 +49,43 @@ GEMMA3_NAMES = {
     "pre_feedforward_layernorm": "ffn_norm",
     "post_feedforward_layernorm": "post_ffw_norm",
 }
+
+
+def tiny(family: str, **changes: Any) -> Any:
+    """A random model whose every parameter matters, norms and biases included."""
+    import torch
+    from transformers import CONFIG_MAPPING, AutoModelForCausalLM
+
+    fields = {**SIZES, **(GEMMA3 if family == "gemma3_text" else {"rope_parameters": ROPE})}
+    if family == "qwen2":
+        del fields["head_dim"]
+    torch.manual_seed(0)
+    config = CONFIG_MAPPING[family](**{**fields, **changes})
+    model = AutoModelForCausalLM.from_config(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.2)
+    return model
+
+
+def residuals(model: Any, length: int = 48) -> np.ndarray:
+    """All hidden states of a fixed sequence."""
+    import torch
+
+    ids = (torch.arange(length) * 37 % 250)[None]
+    with torch.no_grad():
+        return torch.stack(model(ids, output_hidden_states=True).hidden_states).numpy()
+
+
+def loaded(folder: Path) -> Any:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+
+
+def quiet(_line: str) -> None:
+    pass
 
 
 def permuted(weights: np.ndarray, heads: int) -> np.ndarray:
@@ -75,22 +131,8 @@ def byte_vocabulary(size: int) -> tuple[list[str], list[int]]:
     return tokens + unused, [3] * 3 + [1] * 257 + [5] * len(unused)
 
 
-def write_gguf(
-    path: Path,
-    model: Any,
-    tensors: dict[str, Any] | None = None,
-    edit: Callable[[Any], None] = lambda _: None,
-    **values: Any,
-) -> Path:
-    """Write `model` as a GGUF file.
-
-    `values` replace or (None) leave out metadata, with dots written as two underscores; `edit`
-    gets the writer before the tensors. A tensor may be (bytes, type) in place of an array.
-    """
-    import gguf
-
-    config = model.config
-    arch = {"gemma3_text": "gemma3"}.get(config.model_type, config.model_type)
+def gguf_metadata(config: Any, arch: str) -> dict[str, Any]:
+    """Key-value pairs that say what the config says, and a tokenizer of single bytes."""
     rope = config.rope_parameters
     tokens, types = byte_vocabulary(config.vocab_size)
     metadata: dict[str, Any] = {
@@ -118,6 +160,25 @@ def write_gguf(
         metadata[f"{arch}.attention.value_length"] = head_dim
     if arch == "gemma3":
         metadata["gemma3.attention.sliding_window"] = config.sliding_window
+    return metadata
+
+
+def write_gguf(
+    path: Path,
+    model: Any,
+    tensors: dict[str, Any] | None = None,
+    edit: Callable[[Any], None] = lambda _: None,
+    **values: Any,
+) -> Path:
+    """Write `model` as a GGUF file.
+
+    `values` replace or (None) leave out metadata, with dots written as two underscores; `edit`
+    gets the writer before the tensors. A tensor may be (bytes, type) in place of an array.
+    """
+    import gguf
+
+    arch = {"gemma3_text": "gemma3"}.get(model.config.model_type, model.config.model_type)
+    metadata = gguf_metadata(model.config, arch)
     metadata |= {name.replace("__", "."): value for name, value in values.items()}
     writer = gguf.GGUFWriter(path, arch)
     for name, value in metadata.items():

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_gguf_convert import TEXTS
+from test_gguf_tokenizer import TEXTS
 
 from evmlx import embedded
 from evmlx.cache import build_once
