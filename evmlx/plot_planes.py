@@ -113,6 +113,7 @@ def _plane(
     scatter(axes, points, names, shown)
     axes.margins(0.12, 0.08)
     axes.tick_params(length=3, color=MUTED)
+    axes.locator_params(axis="x", nbins=5)
 
 
 def _component(pc: int, shares: Sequence[float]) -> str:

@@ -38,12 +38,13 @@ def interval(low: float | None, high: float | None, digits: int = 2) -> str:
 
 
 def percent(value: float | None) -> str:
-    """Share as whole per cent, with one decimal below one."""
+    """Share as whole per cent, rounded as `plain` rounds it; with one decimal below one."""
     if not known(value):
         return ABSENT
-    scaled = 100 * value
-    whole = abs(scaled) >= 0.95 or scaled == 0
-    return f"{scaled:.{0 if whole else 1}f}%".replace("-", MINUS)
+    hundredths = float(f"{value:.2f}")
+    if hundredths or value == 0:
+        return f"{100 * hundredths:.0f}%".replace("-", MINUS)
+    return f"{100 * value:.1f}%".replace("-", MINUS)
 
 
 def p_number(p: float | None) -> str:

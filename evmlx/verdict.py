@@ -184,12 +184,16 @@ def implicit_claim(batteries: Sequence[MetricRow]) -> Claim:
         return Claim(question, YES, f"{text}.")
     ranked = [row for row in at_chance if known(row.p) and row.p < ALPHA]
     answer = NO if len(at_chance) == len(told) and not ranked else PARTLY
-    names = " and ".join(_BATTERIES[row.metric] for row in at_chance)
-    but = ""
+    text += f". For {_listed(at_chance)} that is no more than chance"
     if ranked:
-        better = " and ".join(f"{_BATTERIES[row.metric]}, p = {p_number(row.p)}" for row in ranked)
-        but = f", though the right one's mean rank is better than chance ({better})"
-    return Claim(question, answer, f"{text}; {names}: no more often than by chance{but}.")
+        of = f" for {_listed(ranked)}" if len(ranked) < len(at_chance) else ""
+        ps = ", ".join(p_number(row.p) for row in ranked)
+        text += f", though the mean rank is better{of} (p = {ps})"
+    return Claim(question, answer, f"{text}.")
+
+
+def _listed(batteries: Sequence[MetricRow]) -> str:
+    return " and ".join(_BATTERIES[row.metric] for row in batteries)
 
 
 def _above_chance(row: MetricRow) -> bool:

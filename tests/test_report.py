@@ -240,6 +240,8 @@ def test_figures_without_outlier_dimensions_are_told(folder: Path, corpus: Corpu
         (signed(float("nan")), "–"),
         (percent(0.05), "5%"),
         (percent(0.004), "0.4%"),
+        (percent(0.0), "0%"),
+        (percent(0.325), f"{plain(0.325)[2:]}%"),
         (p_number(0.0123), "0.012"),
         (p_number(0.314), "0.31"),
         (p_number(0.0001), "0.0001"),
