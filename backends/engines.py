@@ -6,7 +6,7 @@ import importlib.util
 import platform
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evmlx.backends import Backend
@@ -14,6 +14,7 @@ from evmlx.errors import EvmlxError
 
 ENGINES = ("torch", "mlx")
 INSTALL = {"torch": 'pip install "evmlx[torch]"', "mlx": 'pip install "evmlx[mlx]"'}
+QUANTIZE = {"torch": ("8bit", "4bit"), "mlx": ("8bit", "6bit", "4bit", "3bit")}
 
 
 @dataclass(frozen=True)
@@ -25,13 +26,16 @@ class Engine:
     name : str
         ``torch`` or ``mlx``.
     device, dtype : str
-        Where and in which type the blocks compute.
+        Where and in which type the blocks compute; ``auto`` where the checkpoint decides the
+        type (see `settled`).
     batch_tokens : int
         Padded tokens in a batch that suit the device.
     load : callable
         From a checkpoint folder to a `Backend`.
     rate : callable
         Measures the multiply-adds per second of a matmul here.
+    packages : tuple of str
+        Packages whose versions say what computed.
     """
 
     name: str
@@ -40,6 +44,7 @@ class Engine:
     batch_tokens: int
     load: Callable[[Path], Backend]
     rate: Callable[[], float]
+    packages: tuple[str, ...]
 
 
 def choose_backend(wanted: str) -> str:
@@ -56,8 +61,6 @@ def choose_backend(wanted: str) -> str:
     name = wanted if wanted != "auto" else ("mlx" if apple else "torch")
     if importlib.util.find_spec("torch" if name == "torch" else "mlx_lm") is None:
         raise EvmlxError(f"the {name} engine is not installed: {INSTALL[name]}")
-    if importlib.util.find_spec(f"evmlx.backends.{name}_backend") is None:
-        raise EvmlxError(f"this version of evmlx has no {name} engine yet: use --backend torch")
     return name
 
 
@@ -76,7 +79,14 @@ def choose_engine(backend: str, device: str, dtype: str, quantize: str | None) -
     EvmlxError
         If something of it is not to be had on this machine.
     """
-    choose_backend(backend)
+    name = choose_backend(backend)
+    if quantize is not None and quantize not in QUANTIZE[name]:
+        offers = "; ".join(f"the {e} engine has {', '.join(QUANTIZE[e])}" for e in ENGINES)
+        raise EvmlxError(f"--quantize {quantize} is not for the {name} engine: {offers}")
+    return (_torch if name == "torch" else _mlx)(device, dtype, quantize)
+
+
+def _torch(device: str, dtype: str, quantize: str | None) -> Engine:
     from evmlx.backends import torch_backend as torch
 
     device = torch.choose_device(device)
@@ -89,4 +99,39 @@ def choose_engine(backend: str, device: str, dtype: str, quantize: str | None) -
         batch_tokens=torch.BATCH_TOKENS[device.partition(":")[0]],
         load=lambda folder: torch.TorchBackend(folder, device, dtype, quantize),
         rate=lambda: torch.matmul_rate(device, dtype),
+        packages=("torch",),
     )
+
+
+def _mlx(device: str, dtype: str, quantize: str | None) -> Engine:
+    try:
+        from evmlx.backends import mlx_backend as mlx
+    except ImportError as error:  # mlx without its libraries for this machine
+        reason = str(error).splitlines()[0]
+        raise EvmlxError(f"the mlx engine does not start ({reason}): {INSTALL['mlx']}") from error
+
+    device = mlx.choose_device(device)
+    dtype = mlx.choose_dtype(dtype)
+    return Engine(
+        name="mlx",
+        device=device,
+        dtype=dtype,
+        batch_tokens=mlx.BATCH_TOKENS[device],
+        load=lambda folder: mlx.MLXBackend(folder, dtype, quantize, device),
+        rate=lambda: mlx.matmul_rate("float32" if dtype == "auto" else dtype, device),
+        packages=("mlx", "mlx-lm"),
+    )
+
+
+def settled(engine: Engine, folder: Path) -> Engine:
+    """Return the engine with the type in which it will compute the checkpoint in `folder`.
+
+    The mlx engine keeps a checkpoint's own type unless one is asked for.
+    """
+    if engine.dtype != "auto":
+        return engine
+    from evmlx.backends import mlx_backend as mlx
+    from evmlx.backends.mlx_weights import checkpoint_dtype
+
+    dtype = checkpoint_dtype(folder)
+    return replace(engine, dtype=dtype, rate=lambda: mlx.matmul_rate(dtype, engine.device))
