@@ -1,14 +1,14 @@
 """The torch engine: transformers checkpoints on CUDA or CPU.
 
-Pools inside forward hooks, on the device, and stops after the last wanted block, so that
-neither later blocks nor the vocabulary projection are computed.
+Loads a checkpoint and splits batches over a CPU's cores; the pass itself, with its hooks, is in
+`evmlx.backends.torch_recording`.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import perf_counter
@@ -18,17 +18,18 @@ import numpy as np
 import torch
 
 from evmlx.backends import ModelInfo, OutOfMemory, TokenBatch
+from evmlx.backends.mlx_weights import is_mlx_quantized
+from evmlx.backends.torch_mlx import load_dense
+from evmlx.backends.torch_recording import PooledPass
 from evmlx.errors import EvmlxError
+from evmlx.stimuli import plan_batches
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 QUANTIZE = ("8bit", "4bit")
 
-# Small batches keep a block's intermediate values in a CPU's cache; a GPU wants large ones.
-BATCH_TOKENS = {"cpu": 1024, "mps": 4096, "cuda": 16384}
-
-
-class _LastBlockDone(Exception):
-    """Ends a forward pass once everything wanted is recorded."""
+# A pass of so many tokens keeps a block's intermediate values in a core's cache.
+CHUNK_TOKENS = 640
+BATCH_TOKENS = {"cpu": 8 * CHUNK_TOKENS * torch.get_num_threads(), "mps": 4096, "cuda": 16384}
 
 
 def choose_device(wanted: str) -> str:
@@ -161,14 +162,36 @@ class TorchBackend:
             device=_device_name(device),
             versions=_versions("torch", "transformers", *(["bitsandbytes"] if quantize else [])),
         )
-        if device.startswith("cuda"):
+        self.forward = PooledPass(
+            self.decoder, self.blocks, self.info.architecture, self.info.hidden_size
+        )
+        self.workers: ThreadPoolExecutor | None = None
+        if device == "cpu":
+            # One pass a core, each in one thread, wait for nothing: two threads in one pass
+            # meet after every operation.
+            self.workers = ThreadPoolExecutor(
+                torch.get_num_threads(), "pass", torch.set_num_threads, (1,)
+            )
+        elif device.startswith("cuda"):
             torch.cuda.reset_peak_memory_stats(device)
+        self._require_causal()
 
     def pooled_residuals(self, batch: TokenBatch, layers: Sequence[int]) -> np.ndarray:
         """See `evmlx.backends.Backend`."""
+        parts = [list(range(len(batch.names)))]
+        if self.workers is not None:
+            parts = plan_batches(batch.lengths.tolist(), CHUNK_TOKENS)
+        pooled = np.empty((len(batch.names), len(layers), self.info.hidden_size), np.float32)
+
+        def fill(rows: Sequence[int]) -> None:
+            pooled[list(rows)] = self.forward(_part(batch, rows), layers, self.device)
+
         try:
-            with torch.inference_mode():
-                return self._forward(batch, layers)
+            with self.forward.recording(layers):
+                if self.workers is None or len(parts) == 1:
+                    fill(parts[0])
+                else:
+                    list(self.workers.map(fill, parts))
         except torch.OutOfMemoryError as error:
             torch.cuda.empty_cache()
             raise OutOfMemory(_first_line(error)) from error
@@ -176,43 +199,22 @@ class TorchBackend:
             if "can't allocate memory" in str(error) or "not enough memory" in str(error):
                 raise OutOfMemory(_first_line(error)) from error
             raise
+        return pooled
 
-    def _forward(self, batch: TokenBatch, layers: Sequence[int]) -> np.ndarray:
-        ids = torch.from_numpy(batch.ids).to(self.device)
-        lengths = torch.from_numpy(batch.lengths).to(self.device)
-        weights = torch.from_numpy(batch.weights).to(self.device)[:, None, :]  # (B, 1, T)
-        mask = (torch.arange(ids.shape[1], device=self.device) < lengths[:, None]).long()
-        pooled: dict[int, torch.Tensor] = {}
-
-        def record(layer: int, output: Any) -> None:
-            h = output[0] if isinstance(output, tuple) else output
-            if h.shape != (*ids.shape, self.info.hidden_size) or layer in pooled:
-                raise EvmlxError(self._unexpected(layer, tuple(h.shape), layer in pooled))
-            # Pooled at once: the model may change h in place afterwards.
-            pooled[layer] = torch.bmm(weights, h.float())[:, 0]  # (B, D)
-            if layer == layers[-1]:
-                raise _LastBlockDone
-
-        with recording(self.blocks, layers, record):
-            try:
-                self.decoder(input_ids=ids, attention_mask=mask, use_cache=False)
-            except _LastBlockDone:
-                pass
-        missing = [layer for layer in layers if layer not in pooled]
-        if missing:
-            raise EvmlxError(self._unexpected(missing[0], None, False))
-        stacked: np.ndarray = torch.stack([pooled[layer] for layer in layers], dim=1).cpu().numpy()
-        return stacked
-
-    def _unexpected(self, layer: int, shape: tuple[int, ...] | None, again: bool) -> str:
-        what = "was not called" if shape is None else f"gave shape {shape}"
-        if again:
-            what = "was called twice"
-        return (
-            f"{self.info.architecture}: block {layer} {what}, where one output of shape "
-            f"(batch, positions, {self.info.hidden_size}) was expected: its layers are not "
-            "plain residual blocks, evmlx does not measure it"
-        )
+    def _require_causal(self) -> None:
+        """Refuse a model in which a position sees what follows it: padding would be seen too."""
+        ids = np.arange(1, 17, dtype=np.int64)[None].repeat(2, axis=0)
+        ids[1, 8:] = 17 - ids[1, 8:]
+        weights = np.zeros(ids.shape, np.float32)
+        weights[:, :8] = 1 / 8
+        last = self.info.layers - 1
+        batch = TokenBatch(ids, np.array([16, 16]), weights, ("one tail", "another tail"))
+        (one,), (other,) = self.pooled_residuals(batch, [last])
+        if np.linalg.norm(one - other) > 0.05 * np.linalg.norm(one):
+            raise EvmlxError(
+                f"{self.info.architecture}: a position sees the text after it; "
+                "evmlx measures causal language models"
+            )
 
     def peak_memory(self) -> int | None:
         """Peak bytes allocated on the CUDA device; None on others."""
@@ -221,21 +223,16 @@ class TorchBackend:
         return int(torch.cuda.max_memory_allocated(self.device))
 
 
-@contextmanager
-def recording(
-    blocks: torch.nn.ModuleList, layers: Sequence[int], record: Callable[[int, Any], None]
-) -> Iterator[None]:
-    """Call ``record(layer, output)`` after each wanted block; the hooks go in any case."""
-
-    def hook(layer: int) -> Callable[..., None]:
-        return lambda _module, _inputs, output: record(layer, output)
-
-    handles = [blocks[layer].register_forward_hook(hook(layer)) for layer in layers]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
+def _part(batch: TokenBatch, rows: Sequence[int]) -> TokenBatch:
+    """Some texts of a batch, padded to the longest of them."""
+    rows = list(rows)
+    longest = int(batch.lengths[rows].max())
+    return TokenBatch(
+        ids=batch.ids[rows, :longest],
+        lengths=batch.lengths[rows],
+        weights=batch.weights[rows, :longest],
+        names=tuple(batch.names[row] for row in rows),
+    )
 
 
 def _load(folder: Path, device: str, dtype: str, quantize: str | None) -> tuple[Any, Any]:
@@ -250,17 +247,15 @@ def _load(folder: Path, device: str, dtype: str, quantize: str | None) -> tuple[
                 f"{folder}: {config.model_type} is an encoder-decoder; "
                 "evmlx measures causal language models"
             )
-        if getattr(config, "quantization", None) is not None:
-            raise EvmlxError(
-                f"{folder} holds MLX-quantized weights, which the torch engine cannot read: "
-                "use --backend mlx, or the checkpoint it was made from"
-            )
         options: dict[str, Any] = {"dtype": DTYPES[dtype]}
         if device.startswith("cuda"):
             options["device_map"] = {"": device}
         if quantize:
             options["quantization_config"] = _bitsandbytes(quantize, dtype)
-        model = transformers.AutoModelForCausalLM.from_pretrained(folder, **options)
+        if is_mlx_quantized(config.to_dict()):
+            model = load_dense(folder, config, options)
+        else:
+            model = transformers.AutoModelForCausalLM.from_pretrained(folder, **options)
     except (OSError, ValueError, KeyError) as error:
         raise EvmlxError(f"cannot load {folder} with transformers: {_first_line(error)}") from error
     if not device.startswith("cuda"):

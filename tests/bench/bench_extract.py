@@ -1,6 +1,6 @@
 """Extraction against the matmul rate of the same machine, and against one text at a time.
 
-    python tests/bench/bench_extract.py [--texts 100] [--batch-tokens 512,1024,2048]
+    python tests/bench/bench_extract.py [--texts 100] [--chunk-tokens 320,640,1280]
 
 Counts multiply-adds of the blocks up to the last sampled layer on real tokens (linear maps and
 causal attention); the rate it is divided by is torch's on (2000, 576) x (576, 1536) in the same
@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from transformers import AutoModelForCausalLM
 
-from evmlx.backends.torch_backend import DTYPES, TorchBackend, matmul_rate
+from evmlx.backends import torch_backend
+from evmlx.backends.torch_backend import BATCH_TOKENS, DTYPES, TorchBackend, matmul_rate
 from evmlx.checkpoints import load_tokenizer, resolve
 from evmlx.corpus import load_corpus, subset
 from evmlx.stimuli import Stimulus, plan_batches, sampled_layers, token_batch, tokenize
@@ -34,8 +35,8 @@ def multiply_adds(backend: TorchBackend, stimuli: Sequence[Stimulus], last: int)
     return float(sum(lengths) * linear + attention)
 
 
-def seconds(backend: TorchBackend, stimuli: Sequence[Stimulus], budget: int, layers) -> float:
-    batches = plan_batches([len(s.ids) for s in stimuli], budget)
+def seconds(backend: TorchBackend, stimuli: Sequence[Stimulus], layers) -> float:
+    batches = plan_batches([len(s.ids) for s in stimuli], BATCH_TOKENS["cpu"])
     start = time.perf_counter()
     for batch in batches:
         backend.pooled_residuals(token_batch([stimuli[i] for i in batch]), layers)
@@ -57,7 +58,7 @@ def one_at_a_time(folder, dtype: str, stimuli: Sequence[Stimulus], layers) -> fl
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--texts", type=int, default=100)
-    parser.add_argument("--batch-tokens", default="512,1024,2048")
+    parser.add_argument("--chunk-tokens", default=str(torch_backend.CHUNK_TOKENS))
     parser.add_argument("--dtypes", default="float32,bfloat16")
     parser.add_argument("--no-baseline", action="store_true")
     options = parser.parse_args()
@@ -70,13 +71,16 @@ def main() -> None:
     for dtype in options.dtypes.split(","):
         backend = TorchBackend(checkpoint.folder, "cpu", dtype)
         work = multiply_adds(backend, stimuli, layers[-1])
-        seconds(backend, stimuli[:20], 1024, layers)
-        for budget in map(int, options.batch_tokens.split(",")):
-            before = matmul_rate("cpu", dtype, 2.0)
-            took = min(seconds(backend, stimuli, budget, layers) for _ in range(2))
-            rate = max(before, matmul_rate("cpu", dtype, 2.0))
+        seconds(backend, stimuli[:20], layers)
+        for chunk in map(int, options.chunk_tokens.split(",")):
+            torch_backend.CHUNK_TOKENS = chunk
+            rates, times = [matmul_rate("cpu", dtype, 2.0)], []
+            for _ in range(3):  # turn about: this machine's own rate wanders
+                times.append(seconds(backend, stimuli, layers))
+                rates.append(matmul_rate("cpu", dtype, 2.0))
+            took, rate = float(np.median(times)), float(np.median(rates))
             print(
-                f"{dtype:9} batch {budget:5}: {len(stimuli) / took:5.2f} stories/s, "
+                f"{dtype:9} chunk {chunk:5}: {len(stimuli) / took:5.2f} stories/s, "
                 f"{tokens / took:6.0f} tokens/s, {2 * work / took / 1e9:6.1f} GFLOP/s of "
                 f"{2 * rate / 1e9:6.1f} = {work / took / rate:.2f}",
                 flush=True,
