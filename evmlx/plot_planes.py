@@ -123,7 +123,9 @@ def _component(pc: int, shares: Sequence[float]) -> str:
 
 def _correlated(plane: Mapping[str, Any], pc: int) -> str:
     """Axis title of a component with its correlations, one norm a line."""
-    found = next((c for c in plane.get("components") or [] if c.get("pc") == pc), {})
+    found: Mapping[str, Any] = next(
+        (c for c in plane.get("components") or [] if c.get("pc") == pc), {}
+    )
     lines = [_component(pc, [0.0] * (pc - 1) + [number(found, "explained_variance")])]
     for norm in ("valence", "arousal"):
         if get(found, f"{norm}_r") is not None:

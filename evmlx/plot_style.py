@@ -207,7 +207,7 @@ def _arrange(
             chosen[i] = (fixed[i] + crowding + 25 * pixel * crossing).argmin()
         if np.array_equal(before, chosen):
             break
-    return boxes[rows, chosen]
+    return np.asarray(boxes[rows, chosen])
 
 
 def _candidates(

@@ -25,9 +25,9 @@ def layers_section(results: RunResults, rows: Sequence[MetricRow], plots: set[st
         )
     head = ["layer", "probe", "cohesion", "PC1 valence r", "PC1 arousal r", "PC2 valence r"]
     head += ["PC2 arousal r", "situations", "messages"]
-    wanted = ("probe_accuracy", "cluster_cohesion", "pc1_valence_r", "pc1_arousal_r")
-    wanted += ("pc2_valence_r", "pc2_arousal_r")
-    wanted += ("implicit_situation_top1", "implicit_message_top1")
+    wanted = ["probe_accuracy", "cluster_cohesion", "pc1_valence_r", "pc1_arousal_r"]
+    wanted += ["pc2_valence_r", "pc2_arousal_r"]
+    wanted += ["implicit_situation_top1", "implicit_message_top1"]
     body = []
     for layer in results.layers:
         here = at_layer(rows, layer)

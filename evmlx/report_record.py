@@ -91,9 +91,9 @@ def limits_section(results: RunResults, corpus: Corpus) -> list[str]:
         lines.append(
             f"- {positive} of {count} emotions are positive, so that valence rests on few points."
         )
-    exact = corpus.norms.exact if corpus.norms else ()
-    if exact and not all(exact):
-        names = [w for w, same in zip(corpus.norms.words, exact, strict=True) if not same]
+    norms = corpus.norms
+    if norms is not None and not all(norms.exact):
+        names = [w for w, same in zip(norms.words, norms.exact, strict=True) if not same]
         lines.append(f"- Ratings are those of a neighbouring word for {', '.join(names)}.")
     lacks = get(results.run, "corpus", "lacks")
     if lacks:
