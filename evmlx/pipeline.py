@@ -12,10 +12,10 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from evmlx import __version__
 from evmlx.errors import EvmlxError
 from evmlx.progress import clock, say
 from evmlx.stages import STAGES, Run, Stage
@@ -138,8 +138,17 @@ def _key(run: Run, stage: Stage) -> str:
         name: file_sha256(run.folder / name) for name in stage.reads if (run.folder / name).exists()
     }
     settings = {name: field(run.record, name) for name in (*IDENTITY, "seed", "primary_layer")}
-    text = json.dumps([__version__, stage.name, reads, settings], sort_keys=True)
+    text = json.dumps([code_digest(), stage.name, reads, settings], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+@cache
+def code_digest() -> str:
+    """SHA-256 over evmlx's own modules: results of other code are not up to date."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def _intact(folder: Path, writes: dict[str, str]) -> bool:
