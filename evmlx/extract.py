@@ -175,8 +175,6 @@ def read_shards(shards: Path, count: int, layers: Sequence[int]) -> dict[int, Ro
         By place of the stimulus.
     """
     found: dict[int, Row] = {}
-    for leftover in shards.glob(".*.part"):
-        leftover.unlink()
     for path in sorted(shards.glob("*.shard")):
         with path.open("rb") as file:
             first = file.readline()

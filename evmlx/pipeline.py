@@ -19,7 +19,7 @@ from typing import Any
 from evmlx.errors import EvmlxError
 from evmlx.progress import clock, say
 from evmlx.stages import STAGES, Run, Stage
-from evmlx.store import file_sha256, locked, read_json, write_json
+from evmlx.store import file_sha256, locked, read_json, remove_unfinished, write_json
 
 # Fields of run.json that must agree before anything is added to a run folder.
 IDENTITY = (
@@ -62,6 +62,7 @@ def claim(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
         If the folder holds another run; the message names the field that differs.
     """
     path = folder / "run.json"
+    remove_unfinished(folder)
     if path.exists():
         earlier = read_json(path)
         for name in IDENTITY:

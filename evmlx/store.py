@@ -69,6 +69,12 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         temporary.unlink(missing_ok=True)
 
 
+def remove_unfinished(folder: Path) -> None:
+    """Delete what killed processes left half-written in a folder that this process holds."""
+    for leftover in folder.rglob(".*.part"):
+        leftover.unlink()
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON, atomically; NaN is refused."""
     with replacing(path) as file:

@@ -11,7 +11,15 @@ import numpy as np
 import pytest
 
 from evmlx.errors import EvmlxError
-from evmlx.store import locked, read_json, read_npz, replacing, write_json, write_npz
+from evmlx.store import (
+    locked,
+    read_json,
+    read_npz,
+    remove_unfinished,
+    replacing,
+    write_json,
+    write_npz,
+)
 
 
 def test_npz_comes_back_with_equal_bytes_each_time(tmp_path: Path) -> None:
@@ -67,3 +75,11 @@ def test_a_second_process_is_refused(tmp_path: Path) -> None:
         second = subprocess.run(command, capture_output=True, text=True)
     assert second.returncode != 0 and "in use by another evmlx process (pid" in second.stderr
     assert subprocess.run(command).returncode == 0
+
+
+def test_half_written_files_of_killed_processes_go(tmp_path: Path) -> None:
+    (tmp_path / "plots").mkdir()
+    for name in (".run.json.77.part", "plots/.pca.png.78.part", "plots/pca.png"):
+        (tmp_path / name).touch()
+    remove_unfinished(tmp_path)
+    assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == ["pca.png"]
