@@ -15,7 +15,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-# MLX would round the factors of a float32 product to 10 bits on some GPUs.
+# MLX would round the factors of float32 products to 10 bits on GPUs that can (M5, CUDA).
 os.environ.setdefault("MLX_ENABLE_TF32", "0")
 os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
 

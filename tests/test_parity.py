@@ -200,4 +200,5 @@ def test_a_rounded_embedding_scale_is_found_and_named(
     result = compare_engines(Asked(model, stories=20, layers="0"))
     assert not result.passed
     (cause,) = result.causes
-    assert cause.startswith("embedding scale: sqrt(80) rounded to bfloat16 is 7.0e-04 off")
+    # sqrt(80) = 8.94427 is 8.9375 in bfloat16, whose steps are 1/16 there.
+    assert cause.startswith("embedding scale: sqrt(80) rounded to bfloat16 is 7.6e-04 off")
