@@ -120,6 +120,21 @@ def test_each_stage_writes_the_same_again(finished: Path, stage: str) -> None:
     assert read_json(finished / "run.json")["stages"][stage]["writes"] == written
 
 
+def test_the_corpus_of_emotion_vector_bench_runs_as_it_is(
+    external: Path, model: Path, tmp_path: Path
+) -> None:
+    result = invoke(
+        "run", "--model", model, "--corpus", external / "corpus", "--out", tmp_path,
+        "--limit", "100",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    record = read_json(tmp_path / "tiny-llama" / "run.json")
+    assert record["corpus"]["stories"] == 100 and record["corpus"]["scenarios"] == 10
+    assert result.stderr.count("note: ") == len(record["corpus"]["lacks"]) > 2
+    report = (tmp_path / "tiny-llama" / "REPORT.md").read_text()
+    assert all(lack.rstrip(".") in report for lack in record["corpus"]["lacks"])
+
+
 def test_skip_extraction_without_activations_says_what_to_run(
     corpus: Path, model: Path, tmp_path: Path
 ) -> None:

@@ -6,84 +6,51 @@ from pathlib import Path
 
 import click
 
-FOLDER = click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
+
+def _stage(name: str, brief: str, text: str) -> click.Command:
+    @click.command(
+        name,
+        short_help=brief,
+        help=f"{text}\n\n\b\nExample:\n  evmlx {name} results/smollm2-135m-instruct-q4_1",
+    )
+    @click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
+    def command(run_folder: Path) -> None:
+        from evmlx.pipeline import rerun
+
+        finished = rerun(run_folder, [name])
+        for written in finished.record["stages"][name]["writes"]:
+            click.echo(run_folder / written)
+
+    return command
 
 
-def _again(folder: Path, stage: str) -> None:
-    from evmlx.pipeline import rerun
-
-    finished = rerun(folder, [stage])
-    for name in finished.record["stages"][stage]["writes"]:
-        click.echo(folder / name)
-
-
-@click.command(short_help="Emotion vectors, raw and denoised.")
-@FOLDER
-def vectors(run_folder: Path) -> None:
-    """Compute emotion vectors from a run's activations.
-
-    \b
-    Example:
-      evmlx vectors results/smollm2-135m-instruct-q4_1
-    """
-    _again(run_folder, "vectors")
-
-
-@click.command(short_help="Cosines, cohesion of clusters, PCA, stability over layers.")
-@FOLDER
-def geometry(run_folder: Path) -> None:
-    """Measure the geometry of a run's emotion vectors.
-
-    \b
-    Example:
-      evmlx geometry results/smollm2-135m-instruct-q4_1
-    """
-    _again(run_folder, "geometry")
-
-
-@click.command(short_help="The affective circumplex against human norms.")
-@FOLDER
-def circumplex(run_folder: Path) -> None:
-    """Lay a run's principal components beside human valence, arousal and dominance.
-
-    \b
-    Example:
-      evmlx circumplex results/smollm2-135m-instruct-q4_1
-    """
-    _again(run_folder, "circumplex")
-
-
-@click.command(short_help="Linear probes, with text controls.")
-@FOLDER
-def probe(run_folder: Path) -> None:
-    """Train probes for the emotion of a story, on held-out topics.
-
-    \b
-    Example:
-      evmlx probe results/smollm2-135m-instruct-q4_1
-    """
-    _again(run_folder, "probe")
-
-
-@click.command(short_help="Emotions of scenarios that do not name them.")
-@FOLDER
-def implicit(run_folder: Path) -> None:
-    """Score the implicit scenarios with a run's emotion vectors.
-
-    \b
-    Example:
-      evmlx implicit results/smollm2-135m-instruct-q4_1
-    """
-    _again(run_folder, "implicit")
-
-
-@click.command(short_help="REPORT.md, metrics.json and the plots.")
-@FOLDER
-def report(run_folder: Path) -> None:
-    """Write the report of a run from its result files.
-
-    \b
-    Example:
-      evmlx report results/smollm2-135m-instruct-q4_1
-    """
-    _again(run_folder, "report")
+vectors = _stage(
+    "vectors",
+    "Emotion vectors, raw and denoised.",
+    "Compute emotion vectors from a run's activations.",
+)
+geometry = _stage(
+    "geometry",
+    "Cosines, cohesion of clusters, PCA, stability over layers.",
+    "Measure the geometry of a run's emotion vectors.",
+)
+circumplex = _stage(
+    "circumplex",
+    "The affective circumplex against human norms.",
+    "Lay a run's principal components beside human valence, arousal and dominance.",
+)
+probe = _stage(
+    "probe",
+    "Linear probes, with text controls.",
+    "Train probes for the emotion of a story, on held-out topics.",
+)
+implicit = _stage(
+    "implicit",
+    "Emotions of scenarios that do not name them.",
+    "Score the implicit scenarios with a run's emotion vectors.",
+)
+report = _stage(
+    "report",
+    "REPORT.md, metrics.json and the plots.",
+    "Write the report of a run from its result files.",
+)
