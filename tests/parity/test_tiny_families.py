@@ -204,13 +204,17 @@ def test_4_bits_are_the_same_weights_on_both_engines(group: int, tmp_path: Path)
     assert (np.median(apart, axis=0) <= MEDIAN).all() and (apart.max(axis=0) <= WORST).all()
 
 
-@pytest.mark.parametrize("mode", ["mxfp4", "nvfp4", "mxfp8"])
-def test_formats_that_only_mlx_reads_are_refused_by_torch(mode: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("mode", "bits", "group"), [("mxfp4", 4, 32), ("nvfp4", 4, 16), ("mxfp8", 8, 32)]
+)
+def test_formats_that_only_mlx_reads_are_refused_by_torch(
+    mode: str, bits: int, group: int, tmp_path: Path
+) -> None:
     from mlx_lm.utils import load_model, quantize_model, save_config, save_model
 
     tiny_model("llama").save_pretrained(tmp_path / "full")
     model, config = load_model(tmp_path / "full")
-    _, config = quantize_model(model, config, None, None, mode=mode)
+    _, config = quantize_model(model, config, group, bits, mode=mode)
     save_model(tmp_path / mode, model)
     save_config(config, tmp_path / mode / "config.json")
     backend = MLXBackend(tmp_path / mode, "float32")
