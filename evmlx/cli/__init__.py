@@ -22,6 +22,7 @@ COMMANDS = {  # command: module that defines it, in the order of the help page
     "probe": "evmlx.cli.stages",
     "implicit": "evmlx.cli.stages",
     "report": "evmlx.cli.stages",
+    "parity": "evmlx.cli.parity",
     "corpus": "evmlx.cli.corpus",
     "models": "evmlx.cli.models",
 }

@@ -34,19 +34,21 @@ OPTIONS = (
         "--device",
         default="auto",
         metavar="DEVICE",
-        help="auto, cuda, cuda:N, cpu or mps (torch engine).",
+        help="auto, cpu, and with torch cuda, cuda:N or mps, with mlx gpu.",
     ),
     click.option(
         "--dtype",
         default="auto",
         metavar="TYPE",
-        help="auto, float32, bfloat16 or float16; auto is bfloat16 on CUDA, else float32.",
+        help="auto, float32, bfloat16 or float16; auto is bfloat16 on CUDA, the checkpoint's own "
+        "with mlx, else float32.",
     ),
     click.option(
         "--quantize",
-        type=click.Choice(["none", "8bit", "4bit"]),
+        type=click.Choice(["none", "8bit", "6bit", "4bit", "3bit"]),
         default="none",
-        help="Quantize the weights on load (torch: bitsandbytes on CUDA).",
+        help="Quantize the weights on load (mlx: any; torch: 8bit or 4bit, by bitsandbytes "
+        "on CUDA).",
     ),
     click.option(
         "--layers",
