@@ -115,7 +115,7 @@ def plan(settings: Settings) -> Plan:
     EvmlxError
         If something is missing or wrong; nothing has been written then.
     """
-    from evmlx.backends.engines import choose_engine
+    from evmlx.backends.engines import choose_engine, settled
     from evmlx.checkpoints import load_tokenizer, resolve
     from evmlx.corpus import load_corpus, subset
 
@@ -134,7 +134,7 @@ def plan(settings: Settings) -> Plan:
         run_name += f"-{settings.quantize}"
     return Plan(
         folder=settings.out / (settings.name or run_name),
-        engine=engine,
+        engine=settled(engine, checkpoint.folder),
         checkpoint=checkpoint,
         shape=shape,
         corpus=corpus,
@@ -239,7 +239,7 @@ def describe(planned: Plan, settings: Settings, command: str) -> dict[str, Any]:
         How it was asked for.
     """
     checkpoint, corpus, engine = planned.checkpoint, planned.corpus, planned.engine
-    versions = {name: version(name) for name in (*CORE_PACKAGES, engine.name)}
+    versions = {name: version(name) for name in (*CORE_PACKAGES, *engine.packages)}
     return {
         "schema": 1,
         "model": {
