@@ -23,7 +23,7 @@ from evmlx.folds import (
 from evmlx.intervals import TopicBootstrap
 from evmlx.probe_results import Folds, Gain, LayerProbe, Probe
 from evmlx.store import Activations
-from evmlx.textcontrol import tfidf_pipeline
+from evmlx.textcontrol import no_shared_words, tfidf_pipeline
 
 if TYPE_CHECKING:
     from evmlx.corpus import Corpus
@@ -124,7 +124,7 @@ def _probe(
     say: Callable[[str], None],
 ) -> Probe:
     say("probe: TF-IDF, folds grouped by topic")
-    text = _cross_validate(task, splits[0], _fit_texts(texts, task.labels), parallel=False)
+    text = _text_outcome(texts, task, splits[0])
     layers = {}
     for at in np.argsort(stories.layers):
         say(f"probe: layer {stories.layers[at]}")
@@ -211,6 +211,14 @@ def _cross_validate(task: _Task, split: _Split, fit: Fit, *, parallel: bool) -> 
 
 def _no_folds(grouping: str, n: int, reason: str) -> Folds:
     return Folds(NAN, NAN, NAN, (), FOLDS, grouping, n, 0, reason)
+
+
+def _text_outcome(texts: Sequence[str], task: _Task, split: _Split) -> _Outcome:
+    try:
+        return _cross_validate(task, split, _fit_texts(texts, task.labels), parallel=False)
+    except ValueError as error:
+        why = no_shared_words(error)
+        return _Outcome(_no_folds(split.grouping, len(task.labels), why), None)
 
 
 def _fit_texts(texts: Sequence[str], labels: np.ndarray) -> Fit:

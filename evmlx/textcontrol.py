@@ -168,6 +168,13 @@ class TextAccuracy:
     reason: str | None = None
 
 
+def no_shared_words(error: ValueError) -> str:
+    """Return why TF-IDF has nothing to work on; an error with another cause is raised again."""
+    if "terms remain" not in str(error) and "empty vocabulary" not in str(error):
+        raise error
+    return "no word stands in two texts: is the text written without spaces?"
+
+
 def text_accuracies(
     texts: Sequence[str],
     labels: Sequence[str],
@@ -207,9 +214,7 @@ def text_accuracies(
             try:
                 predicted, _ = out_of_fold(fold_of, _fit(pipeline, features, y), parallel=True)
             except ValueError as error:
-                if "terms remain" not in str(error) and "empty vocabulary" not in str(error):
-                    raise
-                why = "no word stands in two texts: is the text written without spaces?"
+                why = no_shared_words(error)
         if why is not None:
             results.append(TextAccuracy(name, None, None, None, chance, 0, len(y), why))
             continue

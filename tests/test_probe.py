@@ -281,6 +281,19 @@ class TestDegenerateCorpora:
         assert layer["cluster_accuracy"] is None
 
 
+def test_texts_without_a_shared_word_leave_the_control_out_alone() -> None:
+    rng = np.random.default_rng(6)
+    given = planted(2 * rng.normal(size=(4, 20)), rng, topics=6, per_cell=2)
+    texts = [f"word{number}" for number in range(len(given.labels))]
+    corpus = a_corpus(given.emotions, {})
+    found = probe(given.stories, given.labels, given.topic_ids, texts, corpus, seed=0, draws=50)
+    control = to_json(found)["text_control"]["tfidf"]
+    assert control["accuracy"] is None and "no word stands in two texts" in control["reason"]
+    layer = next(iter(to_json(found)["layers"].values()))
+    assert layer["grouped"]["accuracy"] > 0.3
+    assert layer["gain_over_tfidf"]["gain"] is None
+
+
 @pytest.mark.parametrize("short", ["labels", "topics", "texts"])
 def test_lengths_that_differ_are_refused(short: str) -> None:
     rng = np.random.default_rng(0)
