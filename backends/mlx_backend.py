@@ -118,7 +118,7 @@ class MLXBackend:
         exact_embedding_scale(self.model)
         # The vocabulary projection is never used: left unevaluated, it takes no memory.
         parameters = tree_flatten(self.model.parameters())
-        with _allocating():
+        with _mlx_errors():
             mx.eval([value for name, value in parameters if "lm_head" not in name])
         self.longest = configs.longest_text(config, own)
         self.info = ModelInfo(
@@ -147,7 +147,7 @@ class MLXBackend:
         if bucket != self._bucket:
             _call_if_there("clear_cache")
             self._bucket = bucket
-        with _allocating(), _wired():
+        with _mlx_errors(), _wired():
             return self._forward(batch, tuple(layers))
 
     def _forward(self, batch: TokenBatch, layers: tuple[int, ...]) -> np.ndarray:
@@ -226,15 +226,17 @@ def recording(
 
 
 @contextmanager
-def _allocating() -> Iterator[None]:
-    """Turn MLX's failed allocations into `OutOfMemory`."""
+def _mlx_errors() -> Iterator[None]:
+    """Turn MLX's failed allocations into `OutOfMemory`, and its other errors into a line."""
     try:
         yield
-    except (RuntimeError, MemoryError, ValueError) as error:
-        if not isinstance(error, MemoryError) and not MEMORY.search(str(error)):
+    except (RuntimeError, MemoryError) as error:
+        if isinstance(error, MemoryError) or MEMORY.search(str(error)):
+            _call_if_there("clear_cache")
+            raise OutOfMemory(first_line(error)) from error
+        if type(error) is not RuntimeError:  # Python's own, a mistake of ours
             raise
-        _call_if_there("clear_cache")
-        raise OutOfMemory(first_line(error)) from error
+        raise EvmlxError(f"MLX cannot compute this model here: {first_line(error)}") from error
 
 
 @contextmanager

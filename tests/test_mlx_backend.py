@@ -146,6 +146,10 @@ def test_failed_allocations_are_out_of_memory(
     monkeypatch.setattr(mlx_backend.mx, "eval", fail)
     with pytest.raises(OutOfMemory):
         backend.pooled_residuals(token_batch(texts()), [0])
+    message = "[metal_kernel] No Metal back-end.\nmore"
+    with pytest.raises(EvmlxError, match="cannot compute this model here: .metal_kernel. No") as e:
+        backend.pooled_residuals(token_batch(texts()), [0])
+    assert "\n" not in str(e.value)
     monkeypatch.setattr(mlx_backend.mx, "eval", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         backend.pooled_residuals(token_batch(texts()), [0])
