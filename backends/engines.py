@@ -87,18 +87,18 @@ def choose_engine(backend: str, device: str, dtype: str, quantize: str | None) -
 
 
 def _torch(device: str, dtype: str, quantize: str | None) -> Engine:
-    from evmlx.backends import torch_backend as torch
+    from evmlx.backends import torch_backend, torch_device
 
-    device = torch.choose_device(device)
-    dtype = torch.choose_dtype(dtype, device)
-    torch.check_quantize(quantize, device)
+    device = torch_device.choose_device(device)
+    dtype = torch_device.choose_dtype(dtype, device)
+    torch_device.check_quantize(quantize, device)
     return Engine(
         name="torch",
         device=device,
         dtype=dtype,
-        batch_tokens=torch.BATCH_TOKENS[device.partition(":")[0]],
-        load=lambda folder: torch.TorchBackend(folder, device, dtype, quantize),
-        rate=lambda: torch.matmul_rate(device, dtype),
+        batch_tokens=torch_backend.BATCH_TOKENS[device.partition(":")[0]],
+        load=lambda folder: torch_backend.TorchBackend(folder, device, dtype, quantize),
+        rate=lambda: torch_device.matmul_rate(device, dtype),
         packages=("torch",),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,12 @@ torch = pytest.importorskip("torch")
 from tiny_models import FAMILIES, save_tiny, tiny_model  # noqa: E402
 
 from evmlx.backends import torch_backend  # noqa: E402
-from evmlx.backends.torch_backend import TorchBackend, check_quantize, choose_device  # noqa: E402
+from evmlx.backends.torch_backend import TorchBackend  # noqa: E402
+from evmlx.backends.torch_device import (  # noqa: E402
+    check_quantize,
+    choose_device,
+    choose_dtype,
+)
 
 LENGTHS = (37, 11, 60, 2, 25)
 
@@ -186,9 +192,9 @@ def test_devices_and_types_that_are_not_there() -> None:
     with pytest.raises(EvmlxError, match="--device cuda:99"):
         choose_device("cuda:99")
     with pytest.raises(EvmlxError, match="--dtype int8"):
-        torch_backend.choose_dtype("int8", "cpu")
-    assert torch_backend.choose_dtype("auto", "cpu") == "float32"
-    assert torch_backend.choose_dtype("auto", "cuda:0") == "bfloat16"
+        choose_dtype("int8", "cpu")
+    assert choose_dtype("auto", "cpu") == "float32"
+    assert choose_dtype("auto", "cuda:0") == "bfloat16"
 
 
 def test_quantizing_is_refused_on_a_cpu() -> None:
@@ -197,6 +203,40 @@ def test_quantizing_is_refused_on_a_cpu() -> None:
     if importlib.util.find_spec("bitsandbytes") is None:
         with pytest.raises(EvmlxError, match="pip install bitsandbytes"):
             check_quantize("8bit", "cuda:0")
+
+
+def test_passes_side_by_side_equal_one_after_another(
+    llama: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = TorchBackend(llama)
+    stimuli = texts((40, 38, 37, 33, 30, 30, 28, 21, 17, 9, 5, 2))
+    whole = backend.pooled_residuals(token_batch(stimuli), [0, 2, 4])
+    threads: set[int] = set()
+    block = backend.blocks[0]
+    block.register_forward_pre_hook(lambda *_: threads.add(threading.get_ident()) or None)
+    monkeypatch.setattr(torch_backend, "CHUNK_TOKENS", 45)
+    apart = backend.pooled_residuals(token_batch(stimuli), [0, 2, 4])
+    assert relative(apart, whole) < 1e-5
+    assert threading.get_ident() not in threads
+    np.testing.assert_array_equal(apart, backend.pooled_residuals(token_batch(stimuli), [0, 2, 4]))
+
+
+def test_a_model_that_sees_what_follows_is_refused(
+    llama: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers.models.llama import modeling_llama
+
+    monkeypatch.setattr(modeling_llama, "create_causal_mask", lambda **_: None)
+    monkeypatch.setattr(modeling_llama.LlamaAttention, "is_causal", False, raising=False)
+    real = modeling_llama.LlamaAttention.__init__
+
+    def both_ways(self: Any, *args: Any, **options: Any) -> None:
+        real(self, *args, **options)
+        self.is_causal = False
+
+    monkeypatch.setattr(modeling_llama.LlamaAttention, "__init__", both_ways)
+    with pytest.raises(EvmlxError, match="a position sees the text after it"):
+        TorchBackend(llama)
 
 
 @pytest.mark.cuda

@@ -19,7 +19,8 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from evmlx.backends import torch_backend
-from evmlx.backends.torch_backend import BATCH_TOKENS, DTYPES, TorchBackend, matmul_rate
+from evmlx.backends.torch_backend import BATCH_TOKENS, TorchBackend
+from evmlx.backends.torch_device import DTYPES, matmul_rate
 from evmlx.checkpoints import load_tokenizer, resolve
 from evmlx.corpus import load_corpus, subset
 from evmlx.stimuli import Stimulus, plan_batches, sampled_layers, token_batch, tokenize
