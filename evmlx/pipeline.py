@@ -41,6 +41,32 @@ def field(record: dict[str, Any], name: str) -> Any:
     return value
 
 
+def differing(earlier: dict[str, Any], record: dict[str, Any]) -> str | None:
+    """Return the first field of `IDENTITY` in which two runs differ, or None."""
+    return next((n for n in IDENTITY if field(earlier, n) != field(record, n)), None)
+
+
+def beside_published(folder: Path, record: dict[str, Any]) -> Path:
+    """Return where a run goes that was given no name of its own.
+
+    A checkout holds the reports of published runs without their activations. Such a folder is
+    left as it is by a run that differs, which goes beside it.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder of the model's own name.
+    record : dict
+        What is to be run.
+    """
+    published = (folder / "run.json").exists() and not list(folder.glob("activations*"))
+    if not published or differing(read_json(folder / "run.json"), record) is None:
+        return folder
+    beside = folder.with_name(f"{folder.name}-{record['backend']}-{record['dtype']}")
+    say(f"{folder} is a published run that differs: this one goes to {beside}")
+    return beside
+
+
 def claim(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
     """Make `folder` the home of the run that `record` describes, or find that it is already.
 
@@ -65,12 +91,12 @@ def claim(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
     remove_unfinished(folder)
     if path.exists():
         earlier = read_json(path)
-        for name in IDENTITY:
-            if field(earlier, name) != field(record, name):
-                raise EvmlxError(
-                    f"{folder} holds a run whose {name} is {field(earlier, name)}, not "
-                    f"{field(record, name)}: choose another --name, or delete the folder"
-                )
+        name = differing(earlier, record)
+        if name is not None:
+            raise EvmlxError(
+                f"{folder} holds a run whose {name} is {field(earlier, name)}, not "
+                f"{field(record, name)}: choose another --name, or delete the folder"
+            )
         for kept in ("stages", "timings"):
             record[kept] = earlier.get(kept, {})
     write_json(path, record)

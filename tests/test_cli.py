@@ -109,6 +109,23 @@ def test_another_model_in_the_same_folder_is_refused(
     assert result.exit_code == 1 and "model.revision is" in result.stderr
 
 
+def test_a_run_that_differs_from_a_published_one_goes_beside_it(
+    finished: Path, corpus: Path, model: Path, tmp_path: Path
+) -> None:
+    published = tmp_path / "tiny-llama"
+    published.mkdir()
+    for name in ("run.json", "REPORT.md"):
+        (published / name).write_bytes((finished / name).read_bytes())
+    words = ("extract", "--model", model, "--corpus", corpus, "--out", tmp_path)
+    result = invoke(*words, "--dtype", "bfloat16")
+    assert result.exit_code == 0, result.stderr
+    beside = tmp_path / "tiny-llama-torch-bfloat16"
+    assert f"this one goes to {beside}" in result.stderr
+    assert (beside / "activations.npz").exists()
+    assert (published / "run.json").read_bytes() == (finished / "run.json").read_bytes()
+    assert invoke(*words).exit_code == 0 and (published / "activations.npz").exists()
+
+
 @pytest.mark.parametrize(
     "stage", ["vectors", "geometry", "circumplex", "probe", "implicit", "report"]
 )

@@ -220,9 +220,8 @@ def test_table_names_each_model_by_its_key() -> None:
 
 
 @pytest.fixture(scope="session")
-def smollm2() -> Checkpoint:
-    """The default model, in the user's own cache, so that it is fetched once."""
-    return resolve()
+def smollm2(real_model: Callable[[str], Checkpoint]) -> Checkpoint:
+    return real_model(DEFAULT)
 
 
 @pytest.mark.real
@@ -243,11 +242,13 @@ DIGITS_AFTER_SPACE = TEXTS[2:3]
 
 @pytest.mark.real
 @pytest.mark.parametrize("key", list(EMBEDDED))
-def test_weights_and_token_ids_are_those_of_transformers_reader(key: str) -> None:
+def test_weights_and_token_ids_are_those_of_transformers_reader(
+    key: str, real_model: Callable[[str], Checkpoint]
+) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    checkpoint = resolve(key, say=quiet)
+    checkpoint = real_model(key)
     path = embedded_gguf(EMBEDDED[key], quiet)
     expected = AutoModelForCausalLM.from_pretrained(
         path.parent, gguf_file=path.name, dtype=torch.float32
