@@ -7,7 +7,7 @@ Loads a checkpoint and splits batches over a CPU's cores; the pass itself, with 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -118,7 +118,7 @@ class TorchBackend:
                 if self.workers is None or len(parts) == 1:
                     fill(parts[0])
                 else:
-                    list(self.workers.map(fill, parts))
+                    _together([self.workers.submit(fill, part) for part in parts])
         except torch.OutOfMemoryError as error:
             torch.cuda.empty_cache()
             raise OutOfMemory(_first_line(error)) from error
@@ -148,6 +148,16 @@ class TorchBackend:
         if not self.device.startswith("cuda"):
             return None
         return int(torch.cuda.max_memory_allocated(self.device))
+
+
+def _together(passes: Sequence[Future[None]]) -> None:
+    """Wait for all; when one fails, or the user interrupts, those not begun are not begun."""
+    try:
+        for one in passes:
+            one.result()
+    finally:
+        for one in passes:
+            one.cancel()
 
 
 def _part(batch: TokenBatch, rows: Sequence[int]) -> TokenBatch:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +220,26 @@ def test_passes_side_by_side_equal_one_after_another(
     assert relative(apart, whole) < 1e-5
     assert threading.get_ident() not in threads
     np.testing.assert_array_equal(apart, backend.pooled_residuals(token_batch(stimuli), [0, 2, 4]))
+
+
+def test_when_one_pass_fails_the_others_are_not_begun(
+    llama: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch_backend, "CHUNK_TOKENS", 1)
+    backend = TorchBackend(llama)
+    begun: list[int] = []
+
+    def fail(*_: Any) -> None:
+        begun.append(1)
+        time.sleep(0.01)
+        raise ZeroDivisionError
+
+    backend.blocks[0].register_forward_pre_hook(fail)
+    with pytest.raises(ZeroDivisionError):
+        backend.pooled_residuals(token_batch(texts((9,) * 500)), [0, 2])
+    assert backend.workers is not None
+    backend.workers.shutdown()
+    assert len(begun) < 500
 
 
 def test_a_model_that_sees_what_follows_is_refused(
