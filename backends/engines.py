@@ -13,7 +13,10 @@ from evmlx.backends import Backend
 from evmlx.errors import EvmlxError
 
 ENGINES = ("torch", "mlx")
-INSTALL = {"torch": 'pip install "evmlx[torch]"', "mlx": 'pip install "evmlx[mlx]"'}
+INSTALL = {
+    "torch": "pip install torch accelerate",
+    "mlx": "pip install mlx mlx-lm" if sys.platform == "darwin" else 'pip install "mlx[cpu]" mlx-lm',
+}
 QUANTIZE = {"torch": ("8bit", "4bit"), "mlx": ("8bit", "6bit", "4bit", "3bit")}
 
 
