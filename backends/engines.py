@@ -13,10 +13,8 @@ from evmlx.backends import Backend
 from evmlx.errors import EvmlxError
 
 ENGINES = ("torch", "mlx")
-INSTALL = {
-    "torch": "pip install torch accelerate",
-    "mlx": "pip install mlx mlx-lm" if sys.platform == "darwin" else 'pip install "mlx[cpu]" mlx-lm',
-}
+MLX = "mlx" if sys.platform == "darwin" else '"mlx[cpu]"'
+INSTALL = {"torch": "pip install torch accelerate", "mlx": f"pip install {MLX} mlx-lm"}
 QUANTIZE = {"torch": ("8bit", "4bit"), "mlx": ("8bit", "6bit", "4bit", "3bit")}
 
 

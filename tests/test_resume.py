@@ -87,6 +87,8 @@ def test_ctrl_c_says_how_to_go_on(inputs: list[str], tmp_path: Path) -> None:
     process = subprocess.Popen(
         [*command(inputs), "--batch-tokens", "100"],
         cwd=tmp_path,
+        # Where the tests run in the background, the shell has SIGINT ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
