@@ -15,6 +15,7 @@ import numpy as np
 
 from evmlx.backends import TokenBatch
 from evmlx.errors import EvmlxError
+from evmlx.progress import say
 
 if TYPE_CHECKING:
     from evmlx.corpus import Corpus, NeutralText, Scenario, Story
@@ -108,23 +109,29 @@ def _encode(tokenizer: Any, texts: Sequence[str]) -> list[np.ndarray]:
 def _chat_prompts(texts: Sequence[str], tokenizer: Any) -> list[tuple[np.ndarray, int, int]]:
     """Messages in the chat template: ids and the span of the user's tokens.
 
-    Empty where the tokenizer has no chat template.
+    Empty where the tokenizer has no chat template, or one that fails on these messages.
     """
+    from jinja2 import TemplateError
+
     if not getattr(tokenizer, "chat_template", None):
         return []
-    prompts = []
-    for text in texts:
-        turns = [{"role": "user", "content": text}]
-        prompt = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-        begin = prompt.rindex(text.strip())
-        end = begin + len(text.strip())
-        # The template writes the special tokens itself.
-        encoded = tokenizer(prompt, add_special_tokens=False, return_offsets_mapping=True)
-        inside = [a < end and b > begin for a, b in encoded["offset_mapping"]]
-        start = inside.index(True)
-        ids = np.asarray(encoded["input_ids"], dtype=np.int32)
-        prompts.append((ids, start, start + sum(inside)))
-    return prompts
+    try:
+        return [_chat_prompt(text.strip(), tokenizer) for text in texts]
+    except (TemplateError, ValueError) as error:
+        say(f"note: the chat template fails ({error}): messages are read as plain texts")
+        return []
+
+
+def _chat_prompt(text: str, tokenizer: Any) -> tuple[np.ndarray, int, int]:
+    turns = [{"role": "user", "content": text}]
+    prompt = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    begin = prompt.rindex(text)
+    end = begin + len(text)
+    # The template writes the special tokens itself.
+    encoded = tokenizer(prompt, add_special_tokens=False, return_offsets_mapping=True)
+    inside = [a < end and b > begin for a, b in encoded["offset_mapping"]]
+    start = inside.index(True)
+    return np.asarray(encoded["input_ids"], dtype=np.int32), start, start + sum(inside)
 
 
 def _check_length(stimulus: Stimulus, corpus: Corpus, context: int | None) -> None:

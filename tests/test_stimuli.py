@@ -89,6 +89,17 @@ def test_without_a_chat_template_messages_are_plain_texts(corpus, tmp_path: Path
     assert message.start == first_pooled(len(message.ids))
 
 
+@pytest.mark.parametrize("template", ["{{ raise_exception('no') }}", "{{ messages[0].role }}"])
+def test_a_chat_template_that_fails_is_said_and_left_out(
+    corpus, tmp_path: Path, template: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_tokenizer(tmp_path, template)
+    found = tokenize(corpus, AutoTokenizer.from_pretrained(tmp_path))
+    assert "the chat template fails" in capsys.readouterr().err
+    assert not [s for s in found if s.kind == "scenarios_last"]
+    assert sum(s.kind == "scenarios" for s in found) == 160
+
+
 def test_padding_side_of_the_tokenizer_makes_no_difference(corpus, tokenizer, stimuli) -> None:
     tokenizer.padding_side = "left"
     assert stimuli_digest(tokenize(corpus, tokenizer)) == stimuli_digest(stimuli)
