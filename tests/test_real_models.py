@@ -1,4 +1,4 @@
-"""The torch engine on real weights, against plain forward passes of transformers."""
+"""Both engines on real weights: against plain passes of transformers, and each other."""
 
 from __future__ import annotations
 
@@ -42,6 +42,27 @@ def test_residuals_are_those_of_a_plain_pass(
             plain = states[layer + 1][0, stimulus.start : stimulus.stop].numpy().mean(axis=0)
             error = np.linalg.norm(pooled[row, at] - plain) / np.linalg.norm(plain)
             assert error < 1e-5, (stimulus.id, layer)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("key", list(EMBEDDED))
+def test_both_engines_give_the_same_residuals(
+    key: str, real_model: Callable[[str], Checkpoint]
+) -> None:
+    pytest.importorskip("mlx.core")
+    pytest.importorskip("mlx_lm")
+    from evmlx.backends.mlx_backend import MLXBackend
+    from evmlx.backends.torch_backend import TorchBackend
+
+    checkpoint = real_model(key)
+    stimuli = tokenize(subset(load_corpus(), 20), load_tokenizer(checkpoint))
+    batch = token_batch(sorted(_of(stimuli, "stories"), key=lambda s: len(s.ids))[:6])
+    one, other = (
+        engine(checkpoint.folder, dtype="float32").pooled_residuals(batch, LAYERS)
+        for engine in (MLXBackend, TorchBackend)
+    )
+    errors = np.linalg.norm(one - other, axis=-1) / np.linalg.norm(other, axis=-1)
+    assert (np.median(errors, axis=0) <= 1e-4).all() and errors.max() <= 1e-3
 
 
 def _of(stimuli, kind: str):
