@@ -98,6 +98,8 @@ def test_ctrl_c_says_how_to_go_on(inputs: list[str], tmp_path: Path) -> None:
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
+    time.sleep(0.05)
+    process.send_signal(signal.SIGINT)  # an impatient user
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "what was computed is kept; the same command goes on from there" in stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import os
+import signal
 import sys
 from typing import Any, NoReturn
 
@@ -60,14 +61,17 @@ class Commands(click.Group):
             click.echo(f"error: {error}", err=True)
             ctx.exit(1)
         except KeyboardInterrupt:
-            _interrupted(ctx)
+            _interrupted()
 
 
-def _interrupted(ctx: click.Context) -> NoReturn:
+def _interrupted() -> NoReturn:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     click.echo(
         "\ninterrupted: what was computed is kept; the same command goes on from there", err=True
     )
-    ctx.exit(130)
+    sys.stdout.flush()
+    # Passes that still run in other threads are not waited for: they write nothing themselves.
+    os._exit(130)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
