@@ -124,7 +124,7 @@ def run_stages(
             continue
         key = _key(run, stage)
         done = run.record.setdefault("stages", {}).get(stage.name)
-        if not force and done and done["key"] == key and _intact(run.folder, done["writes"]):
+        if not force and done and done["key"] == key and intact(run.folder, done["writes"]):
             announce(f"{stage.name}: up to date")
             continue
         start = time.monotonic()
@@ -178,7 +178,8 @@ def code_digest() -> str:
     return digest.hexdigest()
 
 
-def _intact(folder: Path, writes: dict[str, str]) -> bool:
+def intact(folder: Path, writes: dict[str, str]) -> bool:
+    """Whether the files that a stage wrote are there, with the digests that run.json has."""
     return all(
         (folder / name).exists() and file_sha256(folder / name) == digest
         for name, digest in writes.items()

@@ -14,7 +14,7 @@ from evmlx import __version__
 from evmlx.errors import EvmlxError
 from evmlx.estimate import Estimate, ModelShape, estimate, read_shape
 from evmlx.extract import extract
-from evmlx.pipeline import beside_published, claim, note, run_stages
+from evmlx.pipeline import beside_published, claim, intact, note, run_stages
 from evmlx.progress import clock, say
 from evmlx.stages import STAGE_NAMES, Run
 from evmlx.stimuli import Stimulus, primary_layer, sampled_layers, stimuli_digest, tokenize
@@ -209,12 +209,11 @@ def measure(
 def _extraction(run: Run, planned: Plan) -> None:
     path = planned.folder / "activations.npz"
     done = run.record["stages"].get("extract")
-    if done and path.exists() and file_sha256(path) == done["writes"].get(path.name):
+    if done and intact(planned.folder, done["writes"]):
         say("extract: up to date")
         return
     path.unlink(missing_ok=True)
     start = time.monotonic()
-
     engine = extract(
         planned.folder,
         planned.stimuli,
@@ -226,7 +225,7 @@ def _extraction(run: Run, planned: Plan) -> None:
     if engine is not None:
         run.record["timings"]["peak_device_memory_bytes"] = engine.peak_memory()
     say(f"extract: {clock(seconds)}")
-    note(run, "extract", seconds, {"key": "", "writes": {path.name: file_sha256(path)}})
+    note(run, "extract", seconds, {"writes": {path.name: file_sha256(path)}})
 
 
 def describe(planned: Plan, settings: Settings, command: str) -> dict[str, Any]:

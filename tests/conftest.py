@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from evmlx.checkpoints import Checkpoint, resolve
+from evmlx.corpus import Corpus, load_corpus
 from evmlx.errors import EvmlxError
 
 
@@ -20,6 +21,12 @@ def external() -> Path:
     if not path.is_dir():
         pytest.skip(f"no external data at {path}; EVMLX_EXTERNAL names another folder")
     return path / "emotion-vector-bench"
+
+
+@pytest.fixture(scope="session")
+def shipped() -> Corpus:
+    """The corpus that comes with evmlx."""
+    return load_corpus()
 
 
 @pytest.fixture(scope="session")

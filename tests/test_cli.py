@@ -183,9 +183,11 @@ def test_dry_run_says_what_it_takes_and_writes_nothing(
         (("probe", "nowhere"), "is no run folder"),
     ],
 )
-def test_what_is_wrong_is_one_line(words: tuple[str, ...], message: str, tmp_path: Path) -> None:
-    with CliRunner().isolated_filesystem(tmp_path):
-        result = invoke(*words)
+def test_what_is_wrong_is_one_line(
+    words: tuple[str, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = invoke(*words)
     assert result.exit_code == 1
     assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
     assert message in result.stderr

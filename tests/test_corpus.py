@@ -34,11 +34,6 @@ def folder(tmp_path: Path) -> Path:
     return write_corpus(tmp_path / "own")
 
 
-@pytest.fixture(scope="module")
-def shipped() -> Corpus:
-    return load_corpus()
-
-
 def test_shipped_corpus_is_crossed_and_lacks_nothing(shipped: Corpus) -> None:
     told = Counter((s.emotion, s.topic_id, s.story_index) for s in shipped.stories)
     expected = {(e, t.id, k) for e in shipped.emotions for t in shipped.topics for k in range(5)}

@@ -21,11 +21,6 @@ def folder(tmp_path: Path) -> Path:
     return write_corpus(tmp_path / "own")
 
 
-@pytest.fixture(scope="module")
-def shipped() -> Corpus:
-    return load_corpus()
-
-
 @pytest.mark.parametrize("stories", [20, 39, 40, 100, 599, 600, 620, 1500, 2980])
 def test_subset_stays_crossed_and_touches_as_many_topics_as_it_can(
     shipped: Corpus, stories: int
