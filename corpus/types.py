@@ -102,6 +102,18 @@ class IntensityTemplate:
     control_text: str
     direction: str
 
+    def at(self, value: float) -> str:
+        """Return the text with a number in it, written out, without decimals where it has none."""
+        return self.text.replace("{n}", _written(value))
+
+    def control_at(self, value: float) -> str:
+        """Return the control text with the same number in it."""
+        return self.control_text.replace("{n}", _written(value))
+
+
+def _written(value: float) -> str:
+    return str(int(value)) if value == int(value) else repr(value)
+
 
 @dataclass(frozen=True)
 class Norms:

@@ -12,7 +12,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -97,8 +97,8 @@ def claim(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
                 f"{folder} holds a run whose {name} is {field(earlier, name)}, not "
                 f"{field(record, name)}: choose another --name, or delete the folder"
             )
-        for kept in ("stages", "timings"):
-            record[kept] = earlier.get(kept, {})
+        kept = ("stages", "timings", "fingerprint")
+        record.update({name: earlier[name] for name in kept if name in earlier})
     write_json(path, record)
     return record
 
@@ -162,11 +162,22 @@ def peak_memory() -> int:
 def _key(run: Run, stage: Stage) -> str:
     """Digest of everything that a stage's files depend on."""
     reads = {
-        name: file_sha256(run.folder / name) for name in stage.reads if (run.folder / name).exists()
+        name: _digest(run.folder / name) for name in stage.reads if (run.folder / name).exists()
     }
     settings = {name: field(run.record, name) for name in (*IDENTITY, "seed", "primary_layer")}
     text = json.dumps([code_digest(), stage.name, reads, settings], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file, read again only where it was touched: several stages read the same."""
+    state = path.stat()
+    return _digest_of(path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=64)
+def _digest_of(path: Path, touched: int, size: int) -> str:  # noqa: ARG001 - part of the key
+    return file_sha256(path)
 
 
 @cache
@@ -181,7 +192,7 @@ def code_digest() -> str:
 def intact(folder: Path, writes: dict[str, str]) -> bool:
     """Whether the files that a stage wrote are there, with the digests that run.json has."""
     return all(
-        (folder / name).exists() and file_sha256(folder / name) == digest
+        (folder / name).exists() and _digest(folder / name) == digest
         for name, digest in writes.items()
     )
 

@@ -10,20 +10,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evmlx import __version__
+from evmlx import __version__, fingerprint
 from evmlx.errors import EvmlxError
-from evmlx.estimate import Estimate, ModelShape, estimate, read_shape
-from evmlx.extract import extract
+from evmlx.estimate import Estimate, estimate
+from evmlx.extract import extract, load_activations
 from evmlx.pipeline import beside_published, claim, intact, note, run_stages
 from evmlx.progress import clock, say
 from evmlx.stages import STAGE_NAMES, Run
-from evmlx.stimuli import Stimulus, primary_layer, sampled_layers, stimuli_digest, tokenize
+from evmlx.stimuli import primary_layer, stimuli_digest
 from evmlx.store import file_sha256, locked
+from evmlx.subject import Subject, settle
 
 if TYPE_CHECKING:
     from evmlx.backends.engines import Engine
-    from evmlx.checkpoints import Checkpoint
-    from evmlx.corpus import Corpus
 
 CORE_PACKAGES = ("numpy", "scipy", "scikit-learn", "tokenizers", "transformers")
 
@@ -83,27 +82,15 @@ class Plan:
         Run folder.
     engine : Engine
         Where it runs.
-    checkpoint : Checkpoint
-        What is measured.
-    shape : ModelShape
-        Its size.
-    corpus : Corpus
-        What it is measured with.
-    stimuli : tuple of Stimulus
-        The corpus as token ids.
-    layers : tuple of int
-        Layers to sample.
+    subject : Subject
+        What is measured, and with what.
     batch_tokens : int
         Padded tokens in a batch.
     """
 
     folder: Path
     engine: Engine
-    checkpoint: Checkpoint
-    shape: ModelShape
-    corpus: Corpus
-    stimuli: tuple[Stimulus, ...]
-    layers: tuple[int, ...]
+    subject: Subject
     batch_tokens: int
 
 
@@ -116,30 +103,20 @@ def plan(settings: Settings) -> Plan:
         If something is missing or wrong; nothing has been written then.
     """
     from evmlx.backends.engines import choose_engine, settled
-    from evmlx.checkpoints import load_tokenizer, resolve
-    from evmlx.corpus import load_corpus, subset
 
     engine = choose_engine(settings.backend, settings.device, settings.dtype, settings.quantize)
     if settings.batch_tokens is not None and settings.batch_tokens < 1:
         raise EvmlxError(f"--batch-tokens {settings.batch_tokens}: give at least 1")
-    corpus = load_corpus(settings.corpus)
-    if settings.limit is not None:
-        corpus = subset(corpus, settings.limit)
-    checkpoint = resolve(settings.model, revision=settings.revision, say=say)
-    shape = read_shape(checkpoint.folder)
-    layers = sampled_layers(settings.layers, shape.layers)
-    stimuli = tokenize(corpus, load_tokenizer(checkpoint), shape.context)
-    run_name = checkpoint.run_name
+    subject = settle(
+        settings.model, settings.revision, settings.corpus, settings.limit, settings.layers
+    )
+    run_name = subject.checkpoint.run_name
     if settings.quantize:
         run_name += f"-{settings.quantize}"
     return Plan(
         folder=settings.out / (settings.name or run_name),
-        engine=settled(engine, checkpoint.folder),
-        checkpoint=checkpoint,
-        shape=shape,
-        corpus=corpus,
-        stimuli=stimuli,
-        layers=layers,
+        engine=settled(engine, subject.checkpoint.folder),
+        subject=subject,
         batch_tokens=settings.batch_tokens or engine.batch_tokens,
     )
 
@@ -148,9 +125,9 @@ def dry_run(settings: Settings) -> Estimate:
     """Say what a run would take, without loading the weights or writing a run folder."""
     planned = plan(settings)
     return estimate(
-        planned.checkpoint.folder,
-        planned.stimuli,
-        planned.layers[-1],
+        planned.subject.checkpoint.folder,
+        planned.subject.stimuli,
+        planned.subject.layers[-1],
         planned.batch_tokens,
         planned.engine.dtype,
         planned.engine.rate(),
@@ -193,12 +170,12 @@ def measure(
         planned = replace(planned, folder=beside_published(planned.folder, record))
     with locked(planned.folder):
         record = claim(planned.folder, record)
-        run = Run(planned.folder, planned.corpus, record)
+        run = Run(planned.folder, planned.subject.corpus, record)
         say(
-            f"{planned.checkpoint.name} on {planned.engine.name} ({planned.engine.device}, "
+            f"{planned.subject.checkpoint.name} on {planned.engine.name} ({planned.engine.device}, "
             f"{planned.engine.dtype}): {planned.folder}"
         )
-        for lack in planned.corpus.lacks:
+        for lack in planned.subject.corpus.lacks:
             say(f"note: {lack}")
         if not skip_extraction:
             _extraction(run, planned)
@@ -214,18 +191,46 @@ def _extraction(run: Run, planned: Plan) -> None:
         return
     path.unlink(missing_ok=True)
     start = time.monotonic()
+    subject = planned.subject
     engine = extract(
         planned.folder,
-        planned.stimuli,
-        lambda: planned.engine.load(planned.checkpoint.folder),
-        planned.layers,
+        subject.stimuli,
+        lambda: planned.engine.load(subject.checkpoint.folder),
+        subject.layers,
         planned.batch_tokens,
     )
+    written = [path, *_token_embeddings(planned)]
+    probes = load_activations(path, fingerprint.KIND)
+    if probes is not None:
+        run.record["fingerprint"] = fingerprint.fingerprint(probes)
     seconds = time.monotonic() - start
     if engine is not None:
         run.record["timings"]["peak_device_memory_bytes"] = engine.peak_memory()
     say(f"extract: {clock(seconds)}")
-    note(run, "extract", seconds, {"writes": {path.name: file_sha256(path)}})
+    note(run, "extract", seconds, {"writes": {file.name: file_sha256(file) for file in written}})
+
+
+def _token_embeddings(planned: Plan) -> list[Path]:
+    """Write the stories' pooled token embeddings; without them a control is left out."""
+    from evmlx.token_embeddings import save, token_embeddings
+
+    subject, path = planned.subject, planned.folder / "token_embeddings.npz"
+    told = {story.id: story for story in subject.corpus.stories}
+    stories = [stimulus for stimulus in subject.stimuli if stimulus.kind == "stories"]
+    try:
+        found = token_embeddings(
+            subject.checkpoint.folder,
+            stories,
+            [told[stimulus.id].emotion for stimulus in stories],
+            [told[stimulus.id].topic_id for stimulus in stories],
+            subject.corpus.emotions,
+            subject.shape.hidden_size,
+        )
+    except EvmlxError as error:
+        say(f"note: the control by token embeddings is left out ({error})")
+        return []
+    save(path, found)
+    return [path]
 
 
 def describe(planned: Plan, settings: Settings, command: str) -> dict[str, Any]:
@@ -240,7 +245,8 @@ def describe(planned: Plan, settings: Settings, command: str) -> dict[str, Any]:
     command : str
         How it was asked for.
     """
-    checkpoint, corpus, engine = planned.checkpoint, planned.corpus, planned.engine
+    subject, engine = planned.subject, planned.engine
+    checkpoint, corpus = subject.checkpoint, subject.corpus
     versions = {name: version(name) for name in (*CORE_PACKAGES, *engine.packages)}
     return {
         "schema": 1,
@@ -251,7 +257,7 @@ def describe(planned: Plan, settings: Settings, command: str) -> dict[str, Any]:
             "revision": checkpoint.revision,
             "quantization": checkpoint.quantization,
             "license": checkpoint.license,
-            **{k: v for k, v in asdict(planned.shape).items() if k != "context"},
+            **{k: v for k, v in asdict(subject.shape).items() if k != "context"},
         },
         "backend": engine.name,
         "device": engine.device,
@@ -267,13 +273,14 @@ def describe(planned: Plan, settings: Settings, command: str) -> dict[str, Any]:
             "dialogues": len(corpus.dialogues),
             "passages": len(corpus.passages),
             "scenarios": len(corpus.scenarios),
+            "intensity": len(corpus.intensity),
             "lacks": list(corpus.lacks),
         },
-        "stimuli": stimuli_digest(planned.stimuli),
-        "tokens": sum(len(s.ids) for s in planned.stimuli),
+        "stimuli": stimuli_digest(subject.stimuli),
+        "tokens": sum(len(s.ids) for s in subject.stimuli),
         "batch_tokens": planned.batch_tokens,
-        "layers": list(planned.layers),
-        "primary_layer": primary_layer(planned.layers, planned.shape.layers),
+        "layers": list(subject.layers),
+        "primary_layer": primary_layer(subject.layers, subject.shape.layers),
         "pooling": "mean over positions t >= min(50, n // 2) of n tokens",
         "seed": settings.seed,
         "command": command,

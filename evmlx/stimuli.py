@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evmlx import fingerprint
 from evmlx.backends import TokenBatch
 from evmlx.errors import EvmlxError
 from evmlx.progress import say
@@ -20,7 +21,16 @@ from evmlx.progress import say
 if TYPE_CHECKING:
     from evmlx.corpus import Corpus, NeutralText, Scenario, Story
 
-KINDS = ("stories", "dialogues", "passages", "scenarios", "scenarios_last")
+KINDS = (
+    "stories",
+    "dialogues",
+    "passages",
+    "scenarios",
+    "scenarios_last",
+    "intensity",
+    "intensity_control",
+    "fingerprint",
+)
 SKIPPED_TOKENS = 50
 
 
@@ -94,9 +104,34 @@ def tokenize(corpus: Corpus, tokenizer: Any, context: int | None = None) -> tupl
         stimuli.append(Stimulus("scenarios", scenario.id, ids, start, stop))
     for scenario, (ids, _, _) in zip(messages, chat, strict=bool(chat)):
         stimuli.append(Stimulus("scenarios_last", scenario.id, ids, len(ids) - 1, len(ids)))
+    stimuli.extend(_graded(corpus, tokenizer))
+    stimuli.extend(fixed_texts(tokenizer))
     for stimulus in stimuli:
         _check_length(stimulus, corpus, context)
     return tuple(stimuli)
+
+
+def _graded(corpus: Corpus, tokenizer: Any) -> list[Stimulus]:
+    """Each intensity template at each of its values, and each control text at the same values."""
+    names = [f"{t.id}/{value:g}" for t in corpus.intensity for value in t.values]
+    texts = {
+        "intensity": [t.at(value) for t in corpus.intensity for value in t.values],
+        "intensity_control": [t.control_at(v) for t in corpus.intensity for v in t.values],
+    }
+    return [
+        Stimulus(kind, name, ids, first_pooled(len(ids)), len(ids))
+        for kind, written in texts.items()
+        for name, ids in zip(names, _encode(tokenizer, written), strict=True)
+    ]
+
+
+def fixed_texts(tokenizer: Any) -> list[Stimulus]:
+    """Return the texts of `evmlx.fingerprint` as stimuli: the same in every run."""
+    encoded = _encode(tokenizer, list(fingerprint.TEXTS.values()))
+    return [
+        Stimulus(fingerprint.KIND, name, ids, first_pooled(len(ids)), len(ids))
+        for name, ids in zip(fingerprint.TEXTS, encoded, strict=True)
+    ]
 
 
 def _encode(tokenizer: Any, texts: Sequence[str]) -> list[np.ndarray]:
@@ -150,6 +185,10 @@ def _check_length(stimulus: Stimulus, corpus: Corpus, context: int | None) -> No
 
 def _where(stimulus: Stimulus, corpus: Corpus) -> str:
     """File and line of a text, found by looking for it: this runs only on the way to an error."""
+    if stimulus.kind == fingerprint.KIND:
+        return "the fixed probe texts"
+    if stimulus.kind.startswith("intensity"):
+        return str(corpus.root / "intensity_templates.json")
     items: tuple[Story | NeutralText | Scenario, ...] = (
         *corpus.stories,
         *corpus.dialogues,

@@ -55,9 +55,25 @@ def test_every_text_is_there_once(corpus, stimuli) -> None:
         "passages": 100,
         "scenarios": 160,
         "scenarios_last": 80,
+        "intensity": 70,
+        "intensity_control": 70,
+        "fingerprint": 3,
     }
     assert len({(s.kind, s.id) for s in stimuli}) == len(stimuli)
     assert [s.id for s in stimuli if s.kind == "stories"] == [s.id for s in corpus.stories]
+
+
+def test_graded_texts_carry_their_numbers_written_out(corpus, tokenizer, stimuli) -> None:
+    for kind in ("intensity", "intensity_control"):
+        found = [s for s in stimuli if s.kind == kind]
+        assert [s.id for s in found] == [
+            f"{template.id}/{value:g}" for template in corpus.intensity for value in template.values
+        ]
+    richest = next(s for s in stimuli if s.id == "joyful-lottery-win/2e+06")
+    template = next(t for t in corpus.intensity if t.id == "joyful-lottery-win")
+    written = tokenizer.decode(richest.ids, skip_special_tokens=True)
+    assert written == template.text.replace("{n}", "2000000")
+    assert template.at(0.5) == template.text.replace("{n}", "0.5")
 
 
 def test_special_tokens_count_as_real_ones(corpus, stimuli) -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 
-@click.command(short_help="Compare the two engines, or two finished runs.")
-@click.argument("runs", nargs=-1, metavar="[RUN_A RUN_B]", type=click.Path(path_type=Path))
+@click.command(short_help="Compare the two engines, two finished runs, or a run with this machine.")
+@click.argument("runs", nargs=-1, metavar="[RUN [RUN]]", type=click.Path(path_type=Path))
 @click.option(
     "--model",
     metavar="MODEL",
-    help="Run this model on both engines. Default, without runs: the embedded one.",
+    help="Run this model on both engines (default: the embedded one). With one RUN: where its "
+    "model lies on this machine.",
 )
 @click.option("--revision", metavar="REV", help="Branch, tag or commit of a hub model.")
 @click.option(
@@ -32,6 +33,12 @@ import click
     help="Type that both compute in. Default: float32; the others have wider bounds.",
 )
 @click.option("--device", default="auto", metavar="DEVICE", help="Of the torch engine.")
+@click.option(
+    "--backend",
+    type=click.Choice(["auto", "torch", "mlx"]),
+    default="auto",
+    help="With one RUN: the engine to check it with.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def parity(
     runs: tuple[Path, ...],
@@ -42,9 +49,14 @@ def parity(
     layers: str | None,
     dtype: str,
     device: str,
+    backend: str,
     as_json: bool,
 ) -> None:
     """Run both engines on the same token ids, or compare two finished runs of one model.
+
+    With one RUN, its fingerprint is checked: three short texts are measured again with the
+    engine of this machine. Two runs of which one has no activations are compared by their
+    fingerprints too.
 
     Prints, layer by layer, the relative error of pooled residuals and the smallest cosine
     between emotion vectors. Exit status 1 where they do not agree.
@@ -54,13 +66,19 @@ def parity(
       evmlx parity
       evmlx parity --model mlx-community/Qwen3-0.6B-4bit --stories 40
       evmlx parity results/qwen3-mlx results/qwen3-torch
+      evmlx parity results/smollm2-135m-instruct-q4_1 --backend mlx
     """
     from evmlx.parity import compare_runs, lines
     from evmlx.parity_engines import Asked, compare_engines
+    from evmlx.recheck import compare_published, recheck
 
-    if len(runs) not in (0, 2) or (runs and model):
-        raise click.UsageError("give two run folders, or none and --model")
-    if runs:
+    if len(runs) > 2 or (len(runs) == 2 and model):
+        raise click.UsageError("give two run folders, one, or none and --model")
+    if len(runs) == 1:
+        result = recheck(runs[0], model=model, backend=backend, device=device)
+    elif runs and not all((run / "activations.npz").exists() for run in runs):
+        result = compare_published(*runs)
+    elif runs:
         result = compare_runs(*runs)
     else:
         result = compare_engines(Asked(model, revision, corpus, stories, layers, dtype, device))
