@@ -6,6 +6,7 @@ Knows nothing of how a stage computes (`evmlx.stages`) nor of how texts become a
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import resource
@@ -213,8 +214,7 @@ def rerun(folder: Path, names: Sequence[str]) -> Run:
         If the folder is no run folder, its corpus has changed, or a file that a stage reads
         is missing.
     """
-    if not (folder / "run.json").exists():
-        raise EvmlxError(f"{folder} is no run folder (it has no run.json): {_nearby(folder)}")
+    check_run_folder(folder)
     with locked(folder):
         record = read_json(folder / "run.json")
         run = Run(folder, recorded_corpus(record), record)
@@ -244,8 +244,24 @@ def recorded_corpus(record: dict[str, Any]) -> Any:
     return corpus
 
 
+def check_run_folder(folder: Path) -> None:
+    """Make sure that a folder is a run folder.
+
+    Raises
+    ------
+    EvmlxError
+        If it is not; the message names the nearest run, or all that are here.
+    """
+    if not (folder / "run.json").exists():
+        raise EvmlxError(f"{folder} is no run folder (it has no run.json): {_nearby(folder)}")
+
+
 def _nearby(folder: Path) -> str:
     runs = sorted(str(p.parent) for p in folder.parent.glob("*/run.json")) or sorted(
         str(p.parent) for p in Path("results").glob("*/run.json")
     )
+    by_name = {Path(run).name: run for run in runs}
+    near = difflib.get_close_matches(folder.name, by_name, n=1)
+    if near:
+        return f"did you mean {by_name[near[0]]}?"
     return f"runs here are {', '.join(runs)}" if runs else "make one with `evmlx run`"

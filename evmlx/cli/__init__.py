@@ -22,10 +22,13 @@ COMMANDS = {  # command: module that defines it, in the order of the help page
     "circumplex": "evmlx.cli.stages",
     "probe": "evmlx.cli.stages",
     "implicit": "evmlx.cli.stages",
+    "intensity": "evmlx.cli.stages",
     "report": "evmlx.cli.stages",
     "parity": "evmlx.cli.parity",
     "corpus": "evmlx.cli.corpus",
     "models": "evmlx.cli.models",
+    "export": "evmlx.cli.export",
+    "completion": "evmlx.cli.completion",
 }
 
 

@@ -6,12 +6,21 @@ from pathlib import Path
 
 import click
 
+from evmlx.cli.completing import complete_model, complete_run
+
 
 @click.command(short_help="Compare the two engines, two finished runs, or a run with this machine.")
-@click.argument("runs", nargs=-1, metavar="[RUN [RUN]]", type=click.Path(path_type=Path))
+@click.argument(
+    "runs",
+    nargs=-1,
+    metavar="[RUN [RUN]]",
+    type=click.Path(path_type=Path),
+    shell_complete=complete_run,
+)
 @click.option(
     "--model",
     metavar="MODEL",
+    shell_complete=complete_model,
     help="Run this model on both engines (default: the embedded one). With one RUN: where its "
     "model lies on this machine.",
 )

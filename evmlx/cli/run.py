@@ -10,10 +10,13 @@ from typing import Any
 
 import click
 
+from evmlx.cli.completing import complete_model
+
 OPTIONS = (
     click.option(
         "--model",
         metavar="MODEL",
+        shell_complete=complete_model,
         help="Hub id, local folder, .gguf file or embedded name (see `evmlx models`). "
         "Default: the embedded SmolLM2-135M-Instruct.",
     ),
