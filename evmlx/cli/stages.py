@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from evmlx.cli.completing import complete_run
+
 
 def _stage(name: str, brief: str, text: str) -> click.Command:
     @click.command(
@@ -13,7 +15,9 @@ def _stage(name: str, brief: str, text: str) -> click.Command:
         short_help=brief,
         help=f"{text}\n\n\b\nExample:\n  evmlx {name} results/smollm2-135m-instruct-q4_1",
     )
-    @click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
+    @click.argument(
+        "run_folder", metavar="RUN", type=click.Path(path_type=Path), shell_complete=complete_run
+    )
     def command(run_folder: Path) -> None:
         from evmlx.pipeline import rerun
 
@@ -48,6 +52,11 @@ implicit = _stage(
     "implicit",
     "Emotions of scenarios that do not name them.",
     "Score the implicit scenarios with a run's emotion vectors.",
+)
+intensity = _stage(
+    "intensity",
+    "Whether scores follow a number that grades the emotion.",
+    "Correlate the scores of graded texts with the numbers in them, beside control texts.",
 )
 report = _stage(
     "report",
