@@ -11,43 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from evmlx.clusters import Clusters
-from evmlx.components import unit_vectors
-from evmlx.resampling import (
-    TopicDraws,
-    centred_interval,
-    percentile_interval,
-    permutation_p,
-    resampled_cosines,
-)
+from evmlx.cosine_draws import CosineDraws, moved_intervals, plain_intervals
+from evmlx.resampling import permutation_p
 
 NAN = float("nan")
 
 
 @dataclass(frozen=True)
-class Resampling:
-    """What the figures of a layer are resampled with.
-
-    Attributes
-    ----------
-    sums : ndarray of float64, shape (emotions, topics, hidden), or None
-        Cell sums with neutral components projected out; None where `topics.reason` says why.
-    counts : ndarray of int, shape (emotions, topics)
-        Stories of each cell.
-    topics : TopicDraws
-        Bootstrap draws.
-    relabelled : ndarray of int, shape (permutations, R)
-        Permutations of the emotions that have a cluster.
-    """
-
-    sums: np.ndarray | None
-    counts: np.ndarray
-    topics: TopicDraws
-    relabelled: np.ndarray
-
-
-@dataclass(frozen=True)
 class ClusterCohesion:
-    """Cohesion of one cluster; NaN `within` where it has one emotion only."""
+    """Cohesion of one cluster, and its intervals over topics as in `TopicBootstrap`."""
 
     emotions: tuple[str, ...]
     within: float
@@ -55,18 +27,24 @@ class ClusterCohesion:
     diff: float
     low: float
     high: float
+    low_bca: float
+    high_bca: float
     p: float
+    reason: str | None
 
 
 @dataclass(frozen=True)
 class CorrectedCohesion:
-    """Cohesion of cosines without the noise of the vectors; 95% percentile interval."""
+    """Cohesion of cosines without the noise of the vectors; 95% percentile interval and BCa."""
 
     estimate: float
     low: float
     high: float
+    low_bca: float
+    high_bca: float
     mean: float
     reason: str | None
+    bca_reason: str | None
 
 
 @dataclass(frozen=True)
@@ -74,7 +52,7 @@ class TopicBootstrap:
     """Cohesion under resampled topics.
 
     `low` and `high` are the draws' percentiles moved by `estimate` - `mean`, the bias that
-    resampling adds.
+    resampling adds; `low_bca` and `high_bca` are the BCa interval of the draws so moved.
     """
 
     unit: str
@@ -82,10 +60,13 @@ class TopicBootstrap:
     estimate: float
     low: float
     high: float
+    low_bca: float
+    high_bca: float
     mean: float
     redrawn: int
     corrected: CorrectedCohesion
     reason: str | None
+    bca_reason: str | None
 
 
 @dataclass(frozen=True)
@@ -127,9 +108,13 @@ class _Cohesion:
 
 
 def cosine_geometry(
-    emotions: Sequence[str], vectors: np.ndarray, clusters: Clusters, resampling: Resampling
+    emotions: Sequence[str],
+    matrix: np.ndarray,
+    clusters: Clusters,
+    drawn: CosineDraws,
+    relabelled: np.ndarray,
 ) -> CosineGeometry:
-    """Cosine matrix, cohesion overall and per cluster, its topic interval and its p.
+    """Cohesion of a cosine matrix overall and per cluster, its topic intervals and its p.
 
     Cohesion is the mean cosine of pairs within a cluster minus the mean cosine of pairs across
     clusters; a cluster's own is the mean over its pairs minus the mean over pairs of one of
@@ -139,37 +124,44 @@ def cosine_geometry(
     ----------
     emotions : sequence of str
         Names of the rows.
-    vectors : ndarray, shape (emotions, hidden)
-        Denoised vectors of one layer.
+    matrix : ndarray, shape (emotions, emotions)
+        Cosines.
     clusters : Clusters
         Of the same emotions.
-    resampling : Resampling
-        Draws, and the cell sums of the stories behind `vectors`.
+    drawn : CosineDraws
+        The same cosines under resampled topics.
+    relabelled : ndarray of int, shape (permutations, R)
+        Permutations of the emotions that have a cluster.
 
     Returns
     -------
     CosineGeometry
         NaN, with the reason, where the clusters allow no comparison or a vector is zero.
     """
-    unit = unit_vectors(vectors)
-    matrix = unit @ unit.T
     rows = np.ix_(clusters.rows, clusters.rows)
     observed = _cohesion(_block_sums(matrix[rows], clusters.membership), clusters.membership)
     null = _cohesion(
-        _block_sums(matrix[rows], clusters.membership[resampling.relabelled]), clusters.membership
+        _block_sums(matrix[rows], clusters.membership[relabelled]), clusters.membership
     )
-    drawn, bootstrap = _bootstrap(clusters, resampling)
+    plain, corrected = (
+        _cohesion(_block_sums(_rows(cosines, clusters), clusters.membership), clusters.membership)
+        for cosines in (drawn.plain, drawn.corrected)
+    )
     by_cluster = {}
     for c, name in enumerate(clusters.names):
-        low, high = centred_interval(float(drawn.cluster_diff[0, c]), drawn.cluster_diff[1:, c])
+        found = moved_intervals(plain.cluster_diff[:, c], drawn.left_out)
+        members = tuple(emotions[row] for row in clusters.members[c])
         by_cluster[name] = ClusterCohesion(
-            emotions=tuple(emotions[row] for row in clusters.members[c]),
+            emotions=members,
             within=float(observed.cluster_within[c]),
             cross=float(observed.cluster_cross[c]),
             diff=float(observed.cluster_diff[c]),
-            low=low,
-            high=high,
+            low=found.low,
+            high=found.high,
+            low_bca=found.low_bca,
+            high_bca=found.high_bca,
             p=permutation_p(float(observed.cluster_diff[c]), null.cluster_diff[:, c]),
+            reason="one emotion only: no pairs" if len(members) < 2 else drawn.reason,
         )
     return CosineGeometry(
         emotions=tuple(emotions),
@@ -178,10 +170,15 @@ def cosine_geometry(
         cross_cluster_mean=float(observed.cross),
         diff=float(observed.diff),
         clusters=by_cluster,
-        bootstrap=bootstrap,
+        bootstrap=_bootstrap(plain.diff, corrected.diff, drawn),
         permutation=_label_permutation(float(observed.diff), null.diff),
         reason=_why_none(emotions, matrix, clusters),
     )
+
+
+def _rows(cosines: np.ndarray, clusters: Clusters) -> np.ndarray:
+    rows = np.array(clusters.rows, int)
+    return cosines[:, rows[:, None], rows]
 
 
 def _block_sums(cosines: np.ndarray, membership: np.ndarray) -> np.ndarray:
@@ -218,44 +215,40 @@ def _mean(total: np.ndarray, count: np.ndarray) -> np.ndarray:
     return np.asarray(total / np.where(count > 0, count, np.nan))
 
 
-def _bootstrap(clusters: Clusters, resampling: Resampling) -> tuple[_Cohesion, TopicBootstrap]:
-    """Cohesion with every topic once (row 0) and under each draw, and what it comes to."""
-    weights = resampling.topics.weights
-    rows = np.array(clusters.rows, int)
-    if resampling.sums is None:
-        plain = corrected = np.full((1, rows.size, rows.size), NAN)
-    else:
-        every = np.concatenate([np.ones((1, weights.shape[1])), weights])
-        plain, corrected = (
-            cosines[:, rows[:, None], rows]
-            for cosines in resampled_cosines(resampling.sums, resampling.counts, every)
-        )
-    drawn = _cohesion(_block_sums(plain, clusters.membership), clusters.membership)
-    clean = _cohesion(_block_sums(corrected, clusters.membership), clusters.membership)
-    low, high = centred_interval(float(drawn.diff[0]), drawn.diff[1:])
-    return drawn, TopicBootstrap(
+def _bootstrap(plain: np.ndarray, corrected: np.ndarray, drawn: CosineDraws) -> TopicBootstrap:
+    found = moved_intervals(plain, drawn.left_out)
+    return TopicBootstrap(
         unit="topics",
-        draws=len(plain) - 1,
-        estimate=float(drawn.diff[0]),
-        low=low,
-        high=high,
-        mean=_mean_of(drawn.diff[1:]),
-        redrawn=resampling.topics.redrawn,
-        corrected=_corrected(clean.diff, resampling.topics.reason),
-        reason=resampling.topics.reason,
+        draws=drawn.draws,
+        estimate=found.estimate,
+        low=found.low,
+        high=found.high,
+        low_bca=found.low_bca,
+        high_bca=found.high_bca,
+        mean=found.mean,
+        redrawn=drawn.redrawn,
+        corrected=_corrected(corrected, drawn),
+        reason=drawn.reason,
+        bca_reason=drawn.reason or found.reason,
     )
 
 
-def _corrected(diff: np.ndarray, reason: str | None) -> CorrectedCohesion:
-    low, high = percentile_interval(diff[1:])
-    lost = int(np.isnan(diff[1:]).sum())
+def _corrected(diff: np.ndarray, drawn: CosineDraws) -> CorrectedCohesion:
+    found = plain_intervals(diff, drawn.left_out)
+    lost = int(np.isnan(diff[1 + drawn.left_out :]).sum())
+    reason = drawn.reason
     if reason is None and lost:
-        reason = f"in {lost} of {diff.size - 1} draws a vector is not longer than its noise"
-    return CorrectedCohesion(float(diff[0]), low, high, _mean_of(diff[1:]), reason)
-
-
-def _mean_of(draws: np.ndarray) -> float:
-    return float(draws.mean()) if draws.size else NAN
+        reason = f"in {lost} of {drawn.draws} draws a vector is not longer than its noise"
+    return CorrectedCohesion(
+        estimate=found.estimate,
+        low=found.low,
+        high=found.high,
+        low_bca=found.low_bca,
+        high_bca=found.high_bca,
+        mean=found.mean,
+        reason=reason,
+        bca_reason=reason or found.reason,
+    )
 
 
 def _label_permutation(observed: float, null: np.ndarray) -> LabelPermutation:

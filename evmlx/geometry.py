@@ -1,7 +1,6 @@
 """Geometry of emotion vectors: cosines within and across clusters, components, stability.
 
-All on unit vectors. Knows nothing about human norms beyond the sign of a component, nor about
-how residuals were had.
+Knows nothing about how residuals were had.
 """
 
 from __future__ import annotations
@@ -11,97 +10,37 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from evmlx.affect import Affect, affect_of
-from evmlx.clusters import Clusters, cluster_membership
-from evmlx.cohesion import (
-    NAN,
-    CosineGeometry,
-    Resampling,
-    cosine_geometry,
-)
-from evmlx.components import (
-    OUTLIER_SHARE,
-    oriented,
-    outlier_shares,
-    principal_components,
-    unit_vectors,
-)
+from evmlx.affect import affect_of
+from evmlx.clusters import cluster_membership
+from evmlx.cohesion import CosineGeometry, cosine_geometry
 from evmlx.corpus import Corpus
+from evmlx.cosine_draws import CosineDraws, TopicPlan, cosine_draws, no_draws, topic_plan
 from evmlx.errors import EvmlxError
+from evmlx.layer_geometry import LayerGeometry, NeutralComponents, Setting, layer_geometry
 from evmlx.neutral import project_out
-from evmlx.resampling import cell_sums, draw_permutations, draw_topics, story_cells
+from evmlx.reliability import Reliability, reliability
+from evmlx.resampling import cell_sums, draw_permutations, story_cells
+from evmlx.rsa import Compared, compared, nothing_compared
 from evmlx.stability import Stability, cross_layer_stability
 from evmlx.store import Activations
+from evmlx.text_cells import WordCells, embedding_cells, tfidf_cells
 from evmlx.vectors import EmotionVectors, vanishing
 
 
 @dataclass(frozen=True)
-class ComponentGeometry:
-    """PCA of the unit vectors of one layer; separations are without sign."""
-
-    emotions: tuple[str, ...]
-    explained_variance: np.ndarray
-    coordinates: np.ndarray
-    participation_ratio: float
-    valence_separation_pc1: float
-    positive_mean_pc1: float
-    negative_mean_pc1: float
-    reason: str | None
-
-
-@dataclass(frozen=True)
-class RelativeNorms:
-    """Norm of each denoised vector over the mean norm of the stories' residuals."""
-
-    relative: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class WithoutOutliers:
-    """The layer's figures again, with its outlier dimensions taken out."""
-
-    cosine: CosineGeometry
-    pca: ComponentGeometry
-
-
-@dataclass(frozen=True)
-class OutlierDimensions:
-    """Mean share of an emotion vector's squared norm in its largest dimensions."""
-
-    share: float
-    dimension: int | None
-    threshold: float
-    removed: tuple[int, ...]
-    without: WithoutOutliers | None
-
-
-@dataclass(frozen=True)
-class NeutralComponents:
-    """Number of neutral components projected out, and the variance they hold."""
-
-    components: int
-    variance: float
-
-
-@dataclass(frozen=True)
-class LayerGeometry:
-    """Everything measured at one layer."""
-
-    cosine: CosineGeometry
-    pca: ComponentGeometry
-    norms: RelativeNorms
-    outlier: OutlierDimensions
-    neutral: NeutralComponents
-
-
-@dataclass(frozen=True)
 class Geometry:
-    """What `validation_results.json` holds, less the names of the run."""
+    """What `validation_results.json` holds, less the names of the run.
+
+    `text_cosine` and `text_reliability` are what TF-IDF of the stories gives in place of
+    residuals: the control of every layer's figures.
+    """
 
     vectors_used: str
     primary_layer: int
     layers: Mapping[str, LayerGeometry]
     cross_layer_stability: Stability
+    text_cosine: CosineGeometry
+    text_reliability: Reliability
 
 
 def geometry(
@@ -113,6 +52,8 @@ def geometry(
     *,
     primary_layer: int,
     seed: int,
+    texts: Sequence[str] | None = None,
+    embeddings: Mapping[str, np.ndarray] | None = None,
     draws: int = 2000,
     permutations: int = 9999,
 ) -> Geometry:
@@ -131,11 +72,15 @@ def geometry(
     primary_layer : int
         Recorded as the layer of the headline numbers.
     seed : int
-        Of the bootstrap and the permutations; both are the same at every layer.
+        Of the bootstrap, the splits and the permutations; all are the same at every layer.
+    texts : sequence of str, length N, or None
+        The stories themselves, for the text control.
+    embeddings : mapping of str to ndarray, or None
+        Contents of the run's ``token_embeddings.npz``.
     draws : int
         Bootstrap draws of topics.
     permutations : int
-        Permutations of the emotion -> cluster labels.
+        Permutations of the emotions and of the emotion -> cluster labels.
 
     Returns
     -------
@@ -151,104 +96,59 @@ def geometry(
             f"layer {primary_layer} was not sampled: choose one of "
             f"{', '.join(map(str, vectors.layers))}"
         )
-    topic_rng, label_rng = np.random.default_rng(seed).spawn(2)
-    clusters = cluster_membership(vectors.emotions, corpus.clusters)
-    cells = story_cells(labels, topic_ids, vectors.emotions)
-    topics = draw_topics(cells.counts, draws, topic_rng)
-    if stories is None:
-        topics = replace(topics, weights=topics.weights[:0], reason="no activations to resample")
+    topic_rng, label_rng, emotion_rng, split_rng = np.random.default_rng(seed).spawn(4)
+    emotions = vectors.emotions
+    clusters = cluster_membership(emotions, corpus.clusters)
+    cells = story_cells(labels, topic_ids, emotions)
+    plan = topic_plan(cells, draws, topic_rng, split_rng)
     relabelled = draw_permutations(len(clusters.rows), permutations, label_rng)
-    affect = affect_of(vectors.emotions, corpus)
+    words, words_drawn = _compared(tfidf_cells(texts, cells), plan, len(emotions))
+    setting = Setting(
+        emotions=emotions,
+        clusters=clusters,
+        affect=affect_of(emotions, corpus),
+        plan=plan,
+        relabelled=relabelled,
+        permutations=draw_permutations(len(emotions), permutations, emotion_rng),
+        text=words,
+        embedding=_compared(embedding_cells(embeddings, emotions, cells), plan, len(emotions))[0],
+    )
+    layers = _layers(vectors, stories, setting)
+    text = cosine_geometry(emotions, words.matrix, clusters, words_drawn, relabelled)
+    stability = cross_layer_stability({k: v.cosine.matrix for k, v in layers.items()})
+    return Geometry(
+        vectors_used="denoised",
+        primary_layer=primary_layer,
+        layers=layers,
+        cross_layer_stability=stability,
+        text_cosine=replace(text, reason=words.reason or text.reason),
+        text_reliability=reliability(words_drawn),
+    )
+
+
+def _layers(
+    vectors: EmotionVectors, stories: Activations | None, setting: Setting
+) -> dict[str, LayerGeometry]:
     # float32 rounding has a direction too: a vector that is zero but for it has none
     denoised = np.where(vanishing(vectors)[:, :, None], 0.0, vectors.denoised)
     layers: dict[str, LayerGeometry] = {}
     for at, layer in enumerate(vectors.layers):
         sums = None
-        if stories is not None and topics.reason is None:
+        if stories is not None:
             residuals = stories.pooled[:, stories.layers.index(layer)]
-            sums = cell_sums(residuals, cells, vectors.story_mean[at])
+            sums = cell_sums(residuals, setting.plan.cells, vectors.story_mean[at])
             sums = project_out(sums, vectors.neutral_basis[at])
-        resampling = Resampling(sums, cells.counts, topics, relabelled)
-        layers[f"layer_{layer}"] = _layer(vectors, at, denoised[at], clusters, affect, resampling)
-    stability = cross_layer_stability({k: v.cosine.matrix for k, v in layers.items()})
-    return Geometry("denoised", primary_layer, layers, stability)
-
-
-def component_geometry(
-    emotions: Sequence[str], vectors: np.ndarray, affect: Affect
-) -> ComponentGeometry:
-    """PCA of unit vectors, and how far apart the valence groups lie on PC1.
-
-    Parameters
-    ----------
-    emotions : sequence of str
-        Names of the rows.
-    vectors : ndarray, shape (emotions, hidden)
-        Denoised vectors of one layer, of any length.
-    affect : Affect
-        Valence groups and norms of the same emotions.
-
-    Returns
-    -------
-    ComponentGeometry
-        NaN, with the reason, where there are no components or no valence groups.
-    """
-    found = oriented(principal_components(unit_vectors(vectors)), affect)
-    means = [NAN, NAN]
-    reason = None
-    if found.coordinates.shape[1] == 0:
-        reason = "fewer than two emotions with vectors that differ: there are no components"
-    elif not affect.positive or not affect.negative:
-        reason = "the corpus names no positive or no negative emotions"
-    else:
-        groups = (affect.positive, affect.negative)
-        means = [float(found.coordinates[list(group), 0].mean()) for group in groups]
-    return ComponentGeometry(
-        emotions=tuple(emotions),
-        explained_variance=found.explained_variance,
-        coordinates=found.coordinates,
-        participation_ratio=found.participation_ratio,
-        valence_separation_pc1=abs(means[0] - means[1]),
-        positive_mean_pc1=means[0],
-        negative_mean_pc1=means[1],
-        reason=reason,
-    )
-
-
-def _layer(
-    vectors: EmotionVectors,
-    at: int,
-    denoised: np.ndarray,
-    clusters: Clusters,
-    affect: Affect,
-    resampling: Resampling,
-) -> LayerGeometry:
-    emotions = vectors.emotions
-    shares = outlier_shares(denoised)
-    removed = np.flatnonzero(shares > OUTLIER_SHARE)
-    without = None
-    if removed.size:
-        kept = np.delete(denoised, removed, axis=1)
-        sums = resampling.sums
-        thinned = replace(
-            resampling, sums=None if sums is None else np.delete(sums, removed, axis=2)
+        neutral = NeutralComponents(len(vectors.neutral_basis[at]), vectors.neutral_variance[at])
+        layers[f"layer_{layer}"] = layer_geometry(
+            denoised[at], sums, setting, float(vectors.residual_norm[at]), neutral
         )
-        without = WithoutOutliers(
-            cosine_geometry(emotions, kept, clusters, thinned),
-            component_geometry(emotions, kept, affect),
-        )
-    defined = bool(np.isfinite(shares).all())
-    length = np.linalg.norm(denoised, axis=1) / vectors.residual_norm[at]
-    return LayerGeometry(
-        cosine=cosine_geometry(emotions, denoised, clusters, resampling),
-        pca=component_geometry(emotions, denoised, affect),
-        norms=RelativeNorms(dict(zip(emotions, map(float, length), strict=True))),
-        outlier=OutlierDimensions(
-            share=float(shares.max()) if defined else NAN,
-            dimension=int(shares.argmax()) if defined else None,
-            threshold=OUTLIER_SHARE,
-            removed=tuple(int(dimension) for dimension in removed),
-            without=without,
-        ),
-        neutral=NeutralComponents(len(vectors.neutral_basis[at]), vectors.neutral_variance[at]),
-    )
+    return layers
+
+
+def _compared(words: WordCells, plan: TopicPlan, emotions: int) -> tuple[Compared, CosineDraws]:
+    """Cosines of word counts or embeddings in place of residuals."""
+    if words.sums is None:
+        reason = words.reason or "no words"
+        return nothing_compared(emotions, reason), no_draws(emotions, reason)
+    drawn = cosine_draws(words.sums, plan)
+    return compared(drawn.plain[0], drawn), drawn

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from evmlx.errors import EvmlxError
 
@@ -159,7 +160,7 @@ def draw_topics(counts: np.ndarray, draws: int, rng: np.random.Generator) -> Top
 
 
 def resampled_cosines(
-    sums: np.ndarray, counts: np.ndarray, weights: np.ndarray
+    sums: np.ndarray | csr_array, counts: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Cosines of the emotion vectors under reweightings of the topics, exactly.
 
@@ -175,32 +176,35 @@ def resampled_cosines(
 
     Parameters
     ----------
-    sums : ndarray of float64, shape (emotions, topics, hidden)
-        Cell sums with neutral components projected out.
+    sums : ndarray or csr_array of float64, shape (emotions, topics, hidden)
+        Cell sums with neutral components projected out; a sparse one has the two first axes in
+        one, (emotions * topics, hidden).
     counts : ndarray of int, shape (emotions, topics)
         Stories of each cell.
     weights : ndarray of float64, shape (draws, topics)
-        How often each topic counts; every emotion needs a story under every draw.
+        How often each topic counts.
 
     Returns
     -------
     plain, corrected : ndarray of float64, each (draws, emotions, emotions)
         NaN where a draw's vector is zero but for rounding (plain), or not longer than its noise
-        or had from one topic only (corrected).
+        or had from one topic only (corrected), or where a draw leaves an emotion no story.
     """
-    emotions, topics, width = sums.shape
+    emotions, topics = counts.shape
+    cells = sums.reshape(emotions * topics, -1)
     plain = np.empty((len(weights), emotions, emotions))
     corrected = np.empty_like(plain)
     stories = weights @ counts.T  # (D, E)
     for e in range(emotions):
-        gram = sums[e] @ sums[e:].reshape(-1, width).T  # (T, (E - e) T)
+        gram = cells[e * topics : (e + 1) * topics] @ cells[e * topics :].T  # (T, (E - e) T)
+        gram = gram if isinstance(gram, np.ndarray) else gram.toarray()
         half = (weights @ gram).reshape(len(weights), emotions - e, topics)
         product = np.einsum("det,dt->de", half, weights)
         pairs = stories[:, e, None] * stories[:, e:]
         same = np.einsum("tet->te", gram.reshape(topics, emotions - e, topics))
         product_apart = product - weights**2 @ same
         pairs_apart = pairs - weights**2 @ (counts[e] * counts[e:]).T
-        plain[:, e, e:] = plain[:, e:, e] = product / pairs
+        plain[:, e, e:] = plain[:, e:, e] = product / np.where(pairs > 0, pairs, np.nan)
         apart = product_apart / np.where(pairs_apart > 0, pairs_apart, np.nan)
         corrected[:, e, e:] = corrected[:, e:, e] = apart
     rounding = 1e-13 * np.einsum("dee->de", plain).max(axis=1, initial=0.0)

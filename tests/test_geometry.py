@@ -13,7 +13,8 @@ from sklearn.decomposition import PCA
 
 from evmlx.affect import affect_of
 from evmlx.components import outlier_shares
-from evmlx.geometry import Geometry, component_geometry
+from evmlx.geometry import Geometry
+from evmlx.layer_geometry import component_geometry
 from evmlx.results import to_json
 from evmlx.stability import cross_layer_stability
 from evmlx.vectors import emotion_vectors
@@ -238,10 +239,18 @@ def test_equal_seeds_give_equal_results(given: Planted, measured: Geometry) -> N
 
 def test_json_has_the_documented_keys(measured: Geometry) -> None:
     value = json.loads(json.dumps(to_json(measured), allow_nan=False))
-    assert list(value) == ["vectors_used", "primary_layer", "layers", "cross_layer_stability"]
+    assert list(value) == [
+        "vectors_used",
+        "primary_layer",
+        "layers",
+        "cross_layer_stability",
+        "text_cosine",
+        "text_reliability",
+    ]
     assert list(value["layers"]) == ["layer_3", "layer_9", "layer_20"]
     layer = value["layers"]["layer_9"]
-    assert list(layer) == ["cosine", "pca", "norms", "outlier", "neutral"]
+    assert list(layer) == ["cosine", "pca", "norms", "outlier", "neutral", "reliability", "rsa"]
+    assert list(layer["rsa"]) == ["text", "embedding", "norms"]
     assert layer["cosine"]["clusters"]["alone"]["within"] is None
     assert layer["neutral"]["components"] > 0 and 0.5 <= layer["neutral"]["variance"] <= 1
     assert len(layer["pca"]["coordinates"]) == 7 and len(layer["pca"]["coordinates"][0]) == 5

@@ -33,7 +33,8 @@ def test_unbalanced_corpus_with_empty_cells_still_has_an_interval(given: Planted
 def test_one_topic_leaves_the_interval_out(given: Planted) -> None:
     one = thinned(given, np.array(given.topic_ids) == "topic0")
     found = measure(one).layers["layer_3"].cosine
-    assert np.isnan([found.bootstrap.low, found.bootstrap.estimate]).all()
+    assert np.isnan([found.bootstrap.low, found.bootstrap.low_bca]).all()
+    assert found.bootstrap.estimate == pytest.approx(found.diff, abs=1e-5)
     assert found.bootstrap.reason == "fewer than two topics: there is nothing to resample"
     assert np.isfinite(found.diff) and np.isfinite(found.permutation.p)
 
