@@ -24,6 +24,7 @@ COMMANDS = {  # command: module that defines it, in the order of the help page
     "implicit": "evmlx.cli.stages",
     "intensity": "evmlx.cli.stages",
     "report": "evmlx.cli.stages",
+    "compare": "evmlx.cli.compare",
     "parity": "evmlx.cli.parity",
     "corpus": "evmlx.cli.corpus",
     "models": "evmlx.cli.models",
@@ -43,7 +44,9 @@ class Commands(click.Group):
         """Import the command's module and take the command from it."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name]), cmd_name)
+        command: click.Command = getattr(
+            importlib.import_module(COMMANDS[cmd_name]), cmd_name.replace("-", "_")
+        )
         return command
 
     def resolve_command(
