@@ -6,75 +6,32 @@ Nothing is trained here. Knows nothing about how the texts were read or the vect
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from evmlx.errors import EvmlxError
-from evmlx.intervals import clopper_pearson
-from evmlx.neutral import project_out
-from evmlx.resampling import draw_permutations, percentile_interval, permutation_p
+from evmlx.implicit_scores import Score, ranks, resampling, score
 from evmlx.store import Activations
-from evmlx.vectors import EmotionVectors, vanishing
+from evmlx.text_scores import alike, centred, cosines, directions
+from evmlx.vectors import EmotionVectors
 
 if TYPE_CHECKING:
     from evmlx.corpus import Corpus, Scenario
 
-PERMUTATIONS = 9999
-RESAMPLES = 2000
+HEADLINE = {"situation": "centred", "message": "centred", "message_last": "own_centred"}
+"""The scoring to quote, fixed by how a battery is read and not by what it gives.
 
-
-@dataclass(frozen=True)
-class Score:
-    """How well one way of scoring finds the target emotions of a battery.
-
-    Attributes
-    ----------
-    top1, top3, top5 : float
-        Share of texts with the target among the highest one, three, five scores; `_low` and
-        `_high` are Clopper-Pearson 95% bounds.
-    mean_rank, mean_rank_low, mean_rank_high : float
-        Rank of the target, 1 the best; bootstrap over texts.
-    chance_top1, chance_mean_rank : float
-        The same for a guess at random.
-    top1_near, top1_near_low, top1_near_high, chance_top1_near : float
-        Share of texts whose highest score is the target's or that of an emotion near it.
-    hub_emotion, hub_share : str, float
-        The emotion that is among the highest three for most texts, and for what share of them.
-    p : float
-        Permutation p of the mean rank, the targets permuted over the texts.
-    draws : int
-        Permutations.
-    """
-
-    top1: float
-    top1_low: float
-    top1_high: float
-    top3: float
-    top3_low: float
-    top3_high: float
-    top5: float
-    top5_low: float
-    top5_high: float
-    mean_rank: float
-    mean_rank_low: float
-    mean_rank_high: float
-    chance_top1: float
-    chance_mean_rank: float
-    top1_near: float
-    top1_near_low: float
-    top1_near_high: float
-    chance_top1_near: float
-    hub_emotion: str
-    hub_share: float
-    p: float
-    draws: int
+Mean-pooled texts are read as the stories were, so the stories' mean is what they share with
+them. One token at the end of a prompt is at another place than any story: what it shares with the
+other prompts is its position, which the battery's own mean holds.
+"""
 
 
 @dataclass(frozen=True)
 class RankedScenario:
-    """One text: rank of its target, and the five highest centred scores."""
+    """One text: rank of its target, and the five highest scores, in the headline scoring."""
 
     id: str
     target: str
@@ -85,12 +42,28 @@ class RankedScenario:
 
 @dataclass(frozen=True)
 class Battery:
-    """Texts of one kind, scored in three ways (see `implicit`); None where there is no text."""
+    """Texts of one kind, scored in four ways (see `implicit`); None where one cannot be had.
+
+    Attributes
+    ----------
+    n : int
+        Texts.
+    centred, z_scored, own_centred, published : Score or None
+        One for each scoring.
+    headline : str
+        Which of them is the one to quote.
+    scenarios : tuple of RankedScenario
+        Each text in the headline scoring; empty where that cannot be had.
+    reason : str or None
+        Why a scoring is None.
+    """
 
     n: int
     centred: Score | None
     z_scored: Score | None
+    own_centred: Score | None
     published: Score | None
+    headline: str
     scenarios: tuple[RankedScenario, ...]
     reason: str | None
 
@@ -102,6 +75,16 @@ class Implicit:
     primary_layer: int
     layers: Mapping[str, Mapping[str, Battery]]
     reason: str | None
+
+
+@dataclass(frozen=True)
+class _Scores:
+    """Scores of the texts of a battery, each (texts, emotions); None where one text is alone."""
+
+    centred: np.ndarray
+    z_scored: np.ndarray | None
+    own_centred: np.ndarray | None
+    published: np.ndarray
 
 
 def implicit(
@@ -116,9 +99,10 @@ def implicit(
     """Score texts that imply an emotion against every emotion vector.
 
     ``centred``: the pooled residual minus the stories' mean, neutral components projected out,
-    cosine with each denoised vector. ``z_scored``: the centred scores, each vector's
-    standardised over the battery. ``published``: cosine of the residual as it is, the protocol
-    of emotion-vector-bench; there the direction that all residuals share decides.
+    cosine with each denoised vector. ``own_centred``: the same with the mean of the battery's
+    own texts. ``z_scored``: the centred scores, each vector's standardised over the battery.
+    ``published``: cosine of the residual as it is, the protocol of emotion-vector-bench; there
+    the direction that all residuals share decides.
 
     Parameters
     ----------
@@ -153,11 +137,11 @@ def implicit(
     }
     if not any(rows for _, rows in read.values()):
         return Implicit(primary_layer, {}, "the corpus has no scenarios")
-    denoised = np.where(vanishing(vectors)[:, :, None], 0.0, vectors.denoised)
+    denoised = directions(vectors)
     layers = {}
     for at in np.argsort(vectors.layers):
         layers[f"layer_{vectors.layers[at]}"] = {
-            name: _battery(given, rows, known, vectors, at, denoised[at], seed)
+            name: _battery(name, given, rows, known, vectors, int(at), denoised[at], seed)
             for name, (given, rows) in read.items()
         }
     return Implicit(primary_layer, layers, None)
@@ -187,6 +171,7 @@ def _rows(
 
 
 def _battery(
+    name: str,
     given: Activations | None,
     rows: Sequence[int],
     known: Mapping[str, Scenario],
@@ -197,104 +182,73 @@ def _battery(
 ) -> Battery:
     """Score the texts in some rows against the denoised vectors of one layer."""
     if given is None or not rows:
-        return Battery(0, None, None, None, (), "no text of this kind")
-    column = given.layers.index(vectors.layers[at])
-    residuals = given.pooled[list(rows), column].astype(np.float64)
-    centred = project_out(residuals - vectors.story_mean[at], vectors.neutral_basis[at])
-    return _ranked(
-        [known[given.ids[row]] for row in rows],
-        vectors.emotions,
-        _cosines(centred, denoised),
-        _cosines(residuals, denoised),
-        seed,
+        return _without_scores(name, 0, "no text of this kind")
+    if not denoised.any():
+        return _without_scores(name, len(rows), "no emotion vector differs from zero here")
+    residuals = given.pooled[list(rows), given.layers.index(vectors.layers[at])].astype(np.float64)
+    if alike(residuals):
+        return _without_scores(name, len(rows), "the residuals of all texts are the same")
+    from_stories = cosines(
+        centred(residuals, vectors.story_mean[at], vectors.neutral_basis[at]), denoised
     )
+    own = centred(residuals, residuals.mean(axis=0), vectors.neutral_basis[at])
+    several = len(rows) > 1
+    scores = _Scores(
+        centred=from_stories,
+        z_scored=_standardised(from_stories) if several else None,
+        own_centred=cosines(own, denoised) if several else None,
+        published=cosines(residuals, denoised),
+    )
+    return _scored(name, [known[given.ids[row]] for row in rows], vectors.emotions, scores, seed)
 
 
-def _ranked(
-    told: Sequence[Scenario],
-    emotions: Sequence[str],
-    centred: np.ndarray,
-    published: np.ndarray,
-    seed: int,
+def _without_scores(name: str, n: int, reason: str) -> Battery:
+    return Battery(n, None, None, None, None, HEADLINE[name], (), reason)
+
+
+def _standardised(scores: np.ndarray) -> np.ndarray:
+    """Scores of each vector as z over the texts; 0 where they differ by rounding only."""
+    spread = scores.std(axis=0)
+    return np.asarray((scores - scores.mean(axis=0)) / np.where(spread > 1e-12, spread, np.inf))
+
+
+def _scored(
+    name: str, told: Sequence[Scenario], emotions: Sequence[str], scores: _Scores, seed: int
 ) -> Battery:
-    """Rank the targets of a battery; `centred`, `published`: (texts, emotions) cosines."""
-    spread = centred.std(axis=0)
-    z_scored = (centred - centred.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    """Sum the scores of a battery up, and list its texts in the headline scoring."""
     row_of = {emotion: row for row, emotion in enumerate(emotions)}
     target = np.array([row_of[scenario.target] for scenario in told])
-    accepted = np.zeros(centred.shape, bool)
+    accepted = np.zeros((len(told), len(emotions)), bool)
     for row, scenario in enumerate(told):
         accepted[row, [row_of[e] for e in (scenario.target, *scenario.near) if e in row_of]] = True
-    ranks = _ranks(centred)
-    best = np.argsort(-centred, axis=1, kind="stable")[:, :5]
+    given = {field.name: getattr(scores, field.name) for field in fields(scores)}
+    headline = given[HEADLINE[name]]
+    draws = resampling(len(told), seed)
     return Battery(
         n=len(told),
-        centred=_score(ranks, target, accepted, emotions, seed),
-        # one text alone is its own mean: every z is 0
-        z_scored=_score(_ranks(z_scored), target, accepted, emotions, seed)
-        if len(told) > 1
-        else None,
-        published=_score(_ranks(published), target, accepted, emotions, seed),
-        scenarios=tuple(
-            RankedScenario(
-                scenario.id,
-                scenario.target,
-                int(ranks[row, target[row]]),
-                tuple(emotions[e] for e in best[row]),
-                tuple(float(centred[row, e]) for e in best[row]),
-            )
-            for row, scenario in enumerate(told)
-        ),
-        reason=None,
+        **{
+            way: None if found is None else score(found, target, accepted, emotions, draws)
+            for way, found in given.items()
+        },
+        headline=HEADLINE[name],
+        scenarios=() if headline is None else _listed(told, target, emotions, headline),
+        reason=None if len(told) > 1 else "one text is its own mean: two are needed for the rest",
     )
 
 
-def _cosines(residuals: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """Cosine of each text (float64) with each vector; 0 where either is zero."""
-    directions = np.asarray(vectors, np.float64)
-    lengths = np.outer(np.linalg.norm(residuals, axis=1), np.linalg.norm(directions, axis=1))
-    return np.asarray((residuals @ directions.T) / np.where(lengths > 0, lengths, 1.0))
-
-
-def _ranks(scores: np.ndarray) -> np.ndarray:
-    """Rank of each emotion for each text, 1 the best; of equal scores each has the worst rank."""
-    return np.asarray((scores[:, None, :] >= scores[:, :, None]).sum(axis=2))
-
-
-def _score(
-    ranks: np.ndarray,
-    target: np.ndarray,
-    accepted: np.ndarray,
-    emotions: Sequence[str],
-    seed: int,
-) -> Score:
-    """Sum ranks (texts, emotions) up for the target of each text."""
-    n, count = ranks.shape
-    texts = np.arange(n)
-    reached = ranks[texts, target]
-    tops = {k: int((reached <= k).sum()) for k in (1, 3, 5)}
-    near = int(((ranks == 1) & accepted).any(axis=1).sum())
-    hub = (ranks <= 3).sum(axis=0)
-    rng = np.random.default_rng(seed)
-    null = ranks[texts, target[draw_permutations(n, PERMUTATIONS, rng)]].mean(axis=1)
-    resampled = reached[rng.integers(n, size=(RESAMPLES, n))].mean(axis=1)
-    return Score(
-        tops[1] / n,
-        *clopper_pearson(tops[1], n),
-        tops[3] / n,
-        *clopper_pearson(tops[3], n),
-        tops[5] / n,
-        *clopper_pearson(tops[5], n),
-        float(reached.mean()),
-        *percentile_interval(resampled),
-        chance_top1=1 / count,
-        chance_mean_rank=(count + 1) / 2,
-        top1_near=near / n,
-        **dict(zip(("top1_near_low", "top1_near_high"), clopper_pearson(near, n), strict=True)),
-        chance_top1_near=float(accepted.mean()),
-        hub_emotion=emotions[int(hub.argmax())],
-        hub_share=float(hub.max() / n),
-        # a low rank is a good one
-        p=permutation_p(-float(reached.mean()), -null),
-        draws=PERMUTATIONS,
+def _listed(
+    told: Sequence[Scenario], target: np.ndarray, emotions: Sequence[str], scores: np.ndarray
+) -> tuple[RankedScenario, ...]:
+    """Each text with the rank of its target and its five highest scores."""
+    ranked = ranks(scores)
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :5]
+    return tuple(
+        RankedScenario(
+            scenario.id,
+            scenario.target,
+            int(ranked[row, target[row]]),
+            tuple(emotions[e] for e in best[row]),
+            tuple(float(scores[row, e]) for e in best[row]),
+        )
+        for row, scenario in enumerate(told)
     )

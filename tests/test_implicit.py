@@ -11,7 +11,8 @@ from scipy.stats import binomtest, kstest
 
 from evmlx.corpus import Corpus, Scenario, load_corpus
 from evmlx.errors import EvmlxError
-from evmlx.implicit import Battery, Score, implicit
+from evmlx.implicit import HEADLINE, Battery, implicit
+from evmlx.implicit_scores import Score
 from evmlx.results import to_json
 from evmlx.store import Activations
 from evmlx.vectors import EmotionVectors
@@ -107,6 +108,8 @@ def test_common_component_makes_a_hub_of_uncentred_scores_and_centring_undoes_it
     assert centred.hub_share < 0.75
     assert centred.p == pytest.approx(1 / 10_000)
     assert published.p > 1 / 10_000
+    assert centred.macro_auc == 1
+    assert z_scored.macro_auc == centred.macro_auc  # each vector's order of the texts is the same
     assert battery.n == 32
 
 
@@ -192,13 +195,69 @@ def test_p_is_uniform_where_texts_say_nothing() -> None:
     assert kstest(found, "uniform").pvalue > 0.01
 
 
-def test_equal_scores_count_against_the_target() -> None:
+def test_own_centring_undoes_what_the_texts_share_and_the_stories_do_not() -> None:
+    rng = np.random.default_rng(14)
     vectors = some_vectors(EMOTIONS, (5,))
-    vectors = replace(vectors, denoised=np.zeros_like(vectors.denoised))
-    told = scenarios_for(EMOTIONS, "situation", 1)
-    battery = one_battery(told, vectors, read_as(told, vectors, np.random.default_rng(0)))
+    told = scenarios_for(EMOTIONS, "message", 4)
+    given = read_as(told, vectors, rng)
+    shared = 30 * rng.normal(size=WIDTH) + 20 * vectors.denoised[0, 6]
+    given = replace(given, pooled=(given.pooled + shared).astype(np.float32))
+    corpus = a_corpus_of(told)
+    found = implicit(None, given, vectors, corpus, primary_layer=5, seed=0)
+    battery = found.layers["layer_5"]["message_last"]
+    assert battery.own_centred and battery.centred
+    assert battery.own_centred.top1 == 1
+    assert battery.centred.top1 < 0.5
+    # by hand, for one text
+    residuals = given.pooled[:, 0].astype(float)
+    text = residuals[7] - residuals.mean(axis=0)
+    basis = vectors.neutral_basis[0].astype(float)
+    text = text - text @ basis.T @ basis
+    v = vectors.denoised[0, vectors.emotions.index(told[7].target)].astype(float)
+    one = battery.scenarios[7]
+    assert one.top5[0] == told[7].target  # listed in the headline scoring
+    assert one.top5_scores[0] == pytest.approx(text @ v / np.linalg.norm(text) / np.linalg.norm(v))
+
+
+def test_headline_follows_how_a_battery_is_read_and_not_its_scores() -> None:
+    assert HEADLINE == {
+        "situation": "centred", "message": "centred", "message_last": "own_centred"
+    }  # fmt: skip
+    vectors = some_vectors(EMOTIONS, (5,))
+    told = scenarios_for(EMOTIONS, "message", 2)
+    for signal in (-1.0, 1.0):
+        given = read_as(told, vectors, np.random.default_rng(15), signal=signal)
+        found = implicit(given, given, vectors, a_corpus_of(told), primary_layer=5, seed=0)
+        for name, battery in found.layers["layer_5"].items():
+            assert battery.headline == HEADLINE[name]
+
+
+@pytest.mark.filterwarnings("error")
+def test_constant_residuals_give_null_and_a_reason() -> None:
+    vectors = some_vectors(EMOTIONS, (5,))
+    told = scenarios_for(EMOTIONS, "situation", 2)
+    given = read_as(told, vectors, np.random.default_rng(16))
+    same = replace(given, pooled=np.repeat(given.pooled[:1], 16, axis=0))
+    flat = replace(vectors, denoised=np.zeros_like(vectors.denoised))
+    for battery, why in (
+        (one_battery(told, vectors, same), "the same"),
+        (one_battery(told, flat, given), "no emotion vector"),
+    ):
+        scored = (battery.centred, battery.z_scored, battery.own_centred, battery.published)
+        assert scored == (None,) * 4
+        assert battery.n == 16
+        assert battery.reason and why in battery.reason
+
+
+@pytest.mark.filterwarnings("error")
+def test_two_emotions_can_be_told_apart_or_not() -> None:
+    vectors = some_vectors(EMOTIONS[:2], (5,))
+    told = scenarios_for(EMOTIONS[:2], "situation", 4)
+    battery = one_battery(told, vectors, read_as(told, vectors, np.random.default_rng(17)))
     centred, _, _ = scores_of(battery)
-    assert (centred.top1, centred.mean_rank, centred.hub_share, centred.p) == (0, 8, 0, 1)
+    assert (centred.top1, centred.top3, centred.mean_rank, centred.macro_auc) == (1, 1, 1, 1)
+    assert (centred.chance_top1, centred.chance_mean_rank) == (0.5, 1.5)
+    assert centred.p < 0.05
 
 
 def test_batteries_readings_and_layers_are_kept_apart() -> None:
@@ -251,8 +310,10 @@ def test_missing_batteries_have_a_reason() -> None:
         assert found.reason
     first = replace(given, ids=given.ids[:1], pooled=given.pooled[:1])
     alone = one_battery(told[:1], vectors, first)
-    assert alone.z_scored is None
+    assert (alone.z_scored, alone.own_centred) == (None, None)
+    assert alone.reason
     assert alone.centred and alone.centred.top1 == 1
+    assert alone.centred.reason
 
 
 def test_text_that_the_corpus_or_the_vectors_do_not_know_is_named() -> None:
