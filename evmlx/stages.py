@@ -157,6 +157,21 @@ def _implicit(run: Run) -> list[Path]:
     return [run.write("implicit_emotion_results.json", result)]
 
 
+def _intensity(run: Run) -> list[Path]:
+    from evmlx.intensity import intensity
+    from evmlx.vectors import load_vectors
+
+    result = intensity(
+        run.activations("intensity"),
+        run.activations("intensity_control"),
+        load_vectors(run.folder),
+        run.corpus,
+        primary_layer=run.primary_layer,
+        seed=run.seed,
+    )
+    return [run.write("intensity_results.json", result)]
+
+
 def _report(run: Run) -> list[Path]:
     from evmlx.report import write_report
 
@@ -169,6 +184,7 @@ RESULT_FILES = (
     "arousal_results.json",
     "probe_results.json",
     "implicit_emotion_results.json",
+    "intensity_results.json",
 )
 STAGES = (
     Stage("vectors", ("activations.npz",), _vectors),
@@ -176,6 +192,7 @@ STAGES = (
     Stage("circumplex", VECTOR_FILES, _circumplex),
     Stage("probe", ("activations.npz",), _probe),
     Stage("implicit", ("activations.npz", *VECTOR_FILES), _implicit),
+    Stage("intensity", ("activations.npz", *VECTOR_FILES), _intensity),
     Stage("report", (*VECTOR_FILES, *RESULT_FILES), _report),
 )
 STAGE_NAMES = tuple(stage.name for stage in STAGES)
