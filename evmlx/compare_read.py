@@ -5,7 +5,6 @@ Knows nothing about how runs are compared.
 
 from __future__ import annotations
 
-import difflib
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import numpy as np
 
 from evmlx.errors import EvmlxError
 from evmlx.metrics import MetricRow, at_layer, metric_rows
-from evmlx.pipeline import recorded_corpus
+from evmlx.pipeline import check_run_folder, recorded_corpus
 from evmlx.progress import say
 from evmlx.run_results import RunResults, get, read_results
 
@@ -105,22 +104,8 @@ def find_run(given: Path) -> Path | None:
         return named
     if given.exists():
         return None
-    near = _nearest(given)
-    hint = f"did you mean {near}?" if near else "`evmlx run` makes one"
-    raise EvmlxError(f"{given} is no run folder (it has no run.json): {hint}")
-
-
-def _nearest(given: Path) -> str | None:
-    there = {
-        run.parent.name: str(run.parent)
-        for place in (RESULTS, given.parent)
-        for run in sorted(place.glob("*/run.json"))
-    }
-    close = difflib.get_close_matches(given.name, there, n=1, cutoff=0.4)
-    if close:
-        return there[close[0]]
-    begins = [path for name, path in there.items() if given.name and name.startswith(given.name)]
-    return begins[0] if begins else None
+    check_run_folder(given)
+    return given
 
 
 def read_entries(folders: Sequence[Path]) -> list[Entry]:

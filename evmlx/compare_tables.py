@@ -92,10 +92,13 @@ def _pair_lines(pair: PairComparison) -> list[str]:
     for found in pair.differences:
         label, digits = label_of(found.metric)
         lines.append(f"  {label:<{wide}}  {_difference(found, digits)}")
+    names = "Cosines of the emotions, RSA", "Emotion x topic means, CKA"
     if pair.rsa:
-        lines.append(f"  {'Cosines of the emotions, RSA':<{wide}}  {rsa_phrase(pair.rsa)}")
+        first, *others = rsa_phrases(pair.rsa)
+        lines.append(f"  {names[0]:<{wide}}  {first}")
+        lines += [f"  {'':<{wide}}    {line}" for line in others]
     if pair.cka:
-        lines.append(f"  {'Emotion x topic means, CKA':<{wide}}  {cka_phrase(pair.cka)}")
+        lines.append(f"  {names[1]:<{wide}}  {cka_phrase(pair.cka)}")
     return lines
 
 
@@ -114,25 +117,26 @@ def _bounds(low: float, high: float, digits: int) -> str:
     return interval(low, high, digits) if known(low) else "no interval"
 
 
-def rsa_phrase(found: ModelRsa) -> str:
+def rsa_phrases(found: ModelRsa) -> list[str]:
     """Say how alike the cosines of two models are, with interval, control and ceiling."""
     if not known(found.r):
-        return f"not computed: {found.reason}"
+        return [f"not computed: {found.reason}"]
     parts = [f"{plain(found.r, 3)} {_bounds(found.low, found.high, 3)}"]
     if known(found.partial_r):
         clean = _bounds(found.partial_low, found.partial_high, 3)
-        parts.append(f"TF-IDF taken out {plain(found.partial_r, 3)} {clean}")
-        parts.append(f"TF-IDF alone {plain(found.text_r[0], 2)} and {plain(found.text_r[1], 2)}")
+        parts.append(f"with TF-IDF's cosines taken out {plain(found.partial_r, 3)} {clean}")
+        parts.append(f"of each with TF-IDF's {' and '.join(plain(r, 2) for r in found.text_r)}")
     if known(found.across_halves):
         parts.append(
-            f"across halves of the topics {plain(found.across_halves, 3)} of at most "
+            f"across halves of the topics {plain(found.across_halves, 3)}, where noise allows "
             f"{plain(found.ceiling, 3)}"
         )
     if known(found.reliability[0]) and known(found.reliability[1]):
-        parts.append(f"reliability {' and '.join(plain(r, 3) for r in found.reliability)}")
+        both = " and ".join(plain(r, 3) for r in found.reliability)
+        parts.append(f"reliability of each {both}")
     if found.reason:
         parts.append(found.reason)
-    return "; ".join(parts)
+    return parts
 
 
 def cka_phrase(found: Cka) -> str:
@@ -140,7 +144,8 @@ def cka_phrase(found: Cka) -> str:
     if not known(found.value):
         return f"not computed: {found.reason}"
     text = f"{plain(found.value, 3)} {_bounds(found.low, found.high, 3)}"
-    return f"{text}; emotions exchanged within topics {plain(found.null_mean, 3)}"
+    null = f"emotions exchanged within topics {plain(found.null_mean, 3)}"
+    return f"{text}  {null}  p = {p_number(found.p)}"
 
 
 def markdown(comparison: Comparison) -> list[str]:
@@ -215,7 +220,7 @@ def _pair_markdown(pair: PairComparison) -> list[str]:
         )
     lines = table(["figure", "difference", "95% interval", "p", "p corrected", "over"], body)
     if pair.rsa:
-        lines += ["", f"- Cosines of the emotions, RSA: {rsa_phrase(pair.rsa)}."]
+        lines += ["", f"- Cosines of the emotions, RSA: {'; '.join(rsa_phrases(pair.rsa))}."]
     if pair.cka:
         lines += [f"- Emotion x topic means, CKA: {cka_phrase(pair.cka)}."]
     return lines

@@ -6,9 +6,18 @@ from pathlib import Path
 
 import click
 
+from evmlx.cli.completing import complete_run
+
 
 @click.command(short_help="Put finished runs beside each other.")
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=click.Path(path_type=Path))
+@click.argument(
+    "runs",
+    nargs=-1,
+    required=True,
+    metavar="RUN...",
+    type=click.Path(path_type=Path),
+    shell_complete=complete_run,
+)
 @click.option(
     "--format",
     "kind",
