@@ -5,7 +5,7 @@ On unit vectors, but for the published protocol, which is kept for comparison.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,66 +17,37 @@ from evmlx.components import (
     oriented,
     outlier_shares,
     principal_components,
-    separation,
     unit_vectors,
 )
 from evmlx.corpus import Corpus
-from evmlx.resampling import draw_permutations, permutation_p
-from evmlx.stability import correlation
+from evmlx.neutral import project_out
+from evmlx.norm_axis import DrawnCosines, NormAxis, norm_axis
+from evmlx.norm_correlation import FEWEST_RATED, norm_correlation
+from evmlx.procrustes import Procrustes, procrustes
+from evmlx.published_separations import PublishedProtocol, published_protocol
+from evmlx.resampling import (
+    Cells,
+    TopicDraws,
+    cell_sums,
+    draw_topics,
+    resampled_cosines,
+    story_cells,
+)
+from evmlx.store import Activations
 from evmlx.vectors import EmotionVectors, vanishing
 
-FEWEST_RATED = 4
-"""Rated emotions below which a correlation is not reported."""
-
-PUBLISHED_NOTE = (
-    "raw activation units, on the component with the largest separation: "
-    "not comparable across models or layers"
-)
-
 
 @dataclass(frozen=True)
-class Correlation:
-    """Pearson r of each component with one norm.
+class WithoutOutliers:
+    """The fits to norms again, with the layer's outlier dimensions taken out."""
 
-    Attributes
-    ----------
-    r, p : ndarray, shape (components,)
-        p is two-sided, under permutation of the norms over emotions.
-    p_max : ndarray, shape (components,)
-        p corrected for looking at all components: share of permutations whose largest |r|
-        over components reaches |r|.
-    """
-
-    r: np.ndarray
-    p: np.ndarray
-    p_max: np.ndarray
-
-
-@dataclass(frozen=True)
-class PublishedComponent:
-    """Separations on one component in raw units, with emotion-vector-bench's names."""
-
-    pc: int
-    explained_variance: float
-    valence_sep: float
-    arousal_sep: float
-
-
-@dataclass(frozen=True)
-class PublishedProtocol:
-    """What emotion-vector-bench reports, in raw units."""
-
-    note: str
-    pc_analysis: tuple[PublishedComponent, ...]
-    best_valence_pc: int | None
-    best_arousal_pc: int | None
-    valence_separation: float
-    arousal_separation: float
+    norm_axis: Mapping[str, NormAxis]
+    procrustes: Procrustes
 
 
 @dataclass(frozen=True)
 class LayerCircumplex:
-    """Components of one layer against the norms.
+    """One layer against the norms.
 
     Attributes
     ----------
@@ -84,23 +55,32 @@ class LayerCircumplex:
         Rows of `coordinates`.
     components : tuple of mapping
         For each component ``pc`` (from 1), ``explained_variance`` and, for each scale (valence,
-        arousal, dominance), ``<scale>_r``, ``<scale>_p``, ``<scale>_p_max`` (corrected over
-        the components), and ``<scale>_negative_r``, ``<scale>_negative_p`` among the negative
-        emotions alone.
+        arousal, dominance), ``<scale>_r``, ``<scale>_low``, ``<scale>_high``, ``<scale>_p``,
+        ``<scale>_p_max`` (corrected over the components), and the same among the negative
+        emotions alone, ``<scale>_negative_r`` and so on.
     coordinates : ndarray, shape (emotions, components)
         PC1 turned so that positive emotions lie right, PC2 so that arousal points up.
+    norm_axis : mapping of str to NormAxis
+        For each scale.
+    procrustes : Procrustes
+        Of the first two components to valence and arousal.
     without_outliers : tuple of mapping, or None
         `components` with the layer's outlier dimensions taken out; None where it has none.
+    fits_without_outliers : WithoutOutliers or None
+        `norm_axis` and `procrustes`, likewise.
     published_protocol : PublishedProtocol
         Emotion-vector-bench's figures.
     reason : str or None
-        Why a figure is missing.
+        Why a figure of the components is missing.
     """
 
     emotions: tuple[str, ...]
     components: tuple[Mapping[str, float], ...]
     coordinates: np.ndarray
+    norm_axis: Mapping[str, NormAxis]
+    procrustes: Procrustes
     without_outliers: tuple[Mapping[str, float], ...] | None
+    fits_without_outliers: WithoutOutliers | None
     published_protocol: PublishedProtocol
     reason: str | None
 
@@ -118,17 +98,50 @@ class NormsUsed:
 
 @dataclass(frozen=True)
 class Circumplex:
-    """What `arousal_results.json` holds, less the names of the run."""
+    """What `arousal_results.json` holds, less the names of the run.
+
+    Attributes
+    ----------
+    permutations : int
+        Of the norms, for every p.
+    bootstrap_draws : int
+        Draws of topics, for the intervals of the norm axes and the Procrustes fit.
+    layers : mapping of str to LayerCircumplex
+        By name, ``layer_<l>``.
+    norms : NormsUsed
+        What they were held against.
+    """
 
     permutations: int
+    bootstrap_draws: int
     layers: Mapping[str, LayerCircumplex]
     norms: NormsUsed
 
 
+@dataclass(frozen=True)
+class _Setting:
+    """What is the same at every layer."""
+
+    emotions: tuple[str, ...]
+    affect: Affect
+    cells: Cells
+    topics: TopicDraws
+    seed: int
+    permutations: int
+
+
 def circumplex(
-    vectors: EmotionVectors, corpus: Corpus, seed: int, permutations: int = 9999
+    vectors: EmotionVectors,
+    corpus: Corpus,
+    seed: int,
+    permutations: int = 9999,
+    *,
+    stories: Activations | None = None,
+    labels: Sequence[str] = (),
+    topic_ids: Sequence[str] = (),
+    draws: int = 2000,
 ) -> Circumplex:
-    """Correlate principal components of the unit vectors with human norms at every layer.
+    """Hold the unit vectors of every layer against human norms.
 
     Parameters
     ----------
@@ -137,156 +150,97 @@ def circumplex(
     corpus : Corpus
         For norms and for valence and arousal groups; without norms r and p are NaN.
     seed : int
-        Of the permutations, which are the same at every layer.
+        Of permutations and draws, which are the same at every layer.
     permutations : int
         Permutations of the norms over emotions.
+    stories : Activations, optional
+        The N stories behind the vectors, for the topic bootstrap; without them the intervals of
+        norm axes and Procrustes fit are left out.
+    labels, topic_ids : sequence of str, length N
+        Emotion and topic of each story.
+    draws : int
+        Bootstrap draws of topics.
 
     Returns
     -------
     Circumplex
     """
     affect = affect_of(vectors.emotions, corpus)
+    cells = story_cells(labels, topic_ids, vectors.emotions)
+    topics = draw_topics(cells.counts, draws, np.random.default_rng(seed))
+    if stories is None:
+        topics = TopicDraws(topics.weights[:0], 0, "no activations to resample")
+    setting = _Setting(vectors.emotions, affect, cells, topics, seed, permutations)
     denoised = np.where(vanishing(vectors)[:, :, None], 0.0, vectors.denoised)
-    layers = {
-        f"layer_{layer}": _layer(vectors.emotions, denoised[at], affect, seed, permutations)
-        for at, layer in enumerate(vectors.layers)
-    }
+    layers: dict[str, LayerCircumplex] = {}
+    for at, layer in enumerate(vectors.layers):
+        sums = None
+        if stories is not None and topics.reason is None:
+            residuals = stories.pooled[:, stories.layers.index(layer)]
+            sums = cell_sums(residuals, cells, vectors.story_mean[at])
+            sums = project_out(sums, vectors.neutral_basis[at])
+        layers[f"layer_{layer}"] = _layer(denoised[at], sums, setting)
     used = NormsUsed(source=affect.source, words=vectors.emotions, **affect.norms)
-    return Circumplex(permutations, layers, used)
+    return Circumplex(permutations, len(topics.weights), layers, used)
 
 
-def norm_correlation(
-    coordinates: np.ndarray, norm: np.ndarray, seed: int, permutations: int
-) -> Correlation:
-    """Pearson r of components with a norm, and p under permutation of the norm.
-
-    Parameters
-    ----------
-    coordinates : ndarray, shape (emotions, k)
-        Coordinates on k components.
-    norm : ndarray, shape (emotions,)
-        Human ratings; emotions with NaN are left out.
-    seed : int
-        Equal seeds give equal permutations for equal numbers of rated emotions, so that a
-        layer's p does not depend on which other layers were sampled.
-    permutations : int
-        Permutations to draw.
-
-    Returns
-    -------
-    Correlation
-        NaN where fewer than four emotions are rated or something is constant.
-
-    References
-    ----------
-    Westfall and Young (1993), "Resampling-Based Multiple Testing", for the correction by the
-    largest statistic.
-    """
-    rated = np.flatnonzero(np.isfinite(norm))
-    x, y = coordinates[rated], norm[rated]
-    r = np.array([correlation(x[:, k], y) for k in range(x.shape[1])])
-    if rated.size < FEWEST_RATED:
-        r[:] = np.nan
-    if np.isnan(r).all() or permutations < 1:
-        return Correlation(r, np.full(r.shape, np.nan), np.full(r.shape, np.nan))
-    orders = draw_permutations(rated.size, permutations, np.random.default_rng([seed, rated.size]))
-    null = np.abs(_standardised(y)[orders] @ _standardised(x))
-    null[:, np.isnan(r)] = np.nan
-    largest = np.nanmax(null, axis=1)
-    p = [permutation_p(abs(value), null[:, k]) for k, value in enumerate(r)]
-    p_max = [permutation_p(abs(value), largest) for value in r]
-    return Correlation(r, np.array(p), np.array(p_max))
-
-
-def published_protocol(vectors: np.ndarray, affect: Affect) -> PublishedProtocol:
-    """Compute emotion-vector-bench's separations: group means on PCs in raw units.
-
-    The best valence component is the one that separates positive from negative most; the best
-    arousal component the one that separates high from low most, of the others.
-
-    Parameters
-    ----------
-    vectors : ndarray, shape (emotions, hidden)
-        Denoised vectors of one layer, at their own length.
-    affect : Affect
-        Groups of the same emotions.
-
-    Returns
-    -------
-    PublishedProtocol
-        NaN and None where a group is empty.
-    """
-    found = principal_components(vectors)
-    valence = separation(found.coordinates, affect.positive, affect.negative)
-    arousal = separation(found.coordinates, affect.high, affect.low)
-    best_valence = _largest(valence, None)
-    best_arousal = _largest(arousal, best_valence)
-    return PublishedProtocol(
-        note=PUBLISHED_NOTE,
-        pc_analysis=tuple(
-            PublishedComponent(k + 1, float(share), float(valence[k]), float(arousal[k]))
-            for k, share in enumerate(found.explained_variance)
-        ),
-        best_valence_pc=best_valence,
-        best_arousal_pc=best_arousal,
-        valence_separation=float(valence[best_valence - 1]) if best_valence else float("nan"),
-        arousal_separation=float(arousal[best_arousal - 1]) if best_arousal else float("nan"),
-    )
-
-
-def _layer(
-    emotions: tuple[str, ...], vectors: np.ndarray, affect: Affect, seed: int, draws: int
-) -> LayerCircumplex:
+def _layer(vectors: np.ndarray, sums: np.ndarray | None, setting: _Setting) -> LayerCircumplex:
+    affect = setting.affect
     found = oriented(principal_components(unit_vectors(vectors)), affect)
+    axes, plane = _fits(vectors, sums, setting)
     outliers = np.flatnonzero(outlier_shares(vectors) > OUTLIER_SHARE)
-    without = None
+    without, fits_without = None, None
     if outliers.size:
-        kept = unit_vectors(np.delete(vectors, outliers, axis=1))
-        without = _components(oriented(principal_components(kept), affect), affect, seed, draws)
+        kept = np.delete(vectors, outliers, axis=1)
+        kept_sums = None if sums is None else np.delete(sums, outliers, axis=2)
+        thinned = oriented(principal_components(unit_vectors(kept)), affect)
+        without = _components(thinned, setting)
+        fits_without = WithoutOutliers(*_fits(kept, kept_sums, setting))
     return LayerCircumplex(
-        emotions=emotions,
-        components=_components(found, affect, seed, draws),
+        emotions=setting.emotions,
+        components=_components(found, setting),
         coordinates=found.coordinates,
+        norm_axis=axes,
+        procrustes=plane,
         without_outliers=without,
+        fits_without_outliers=fits_without,
         published_protocol=published_protocol(vectors, affect),
         reason=_why_none(found.coordinates.shape[1], affect),
     )
 
 
-def _components(
-    found: Components, affect: Affect, seed: int, draws: int
-) -> tuple[Mapping[str, float], ...]:
+def _fits(
+    vectors: np.ndarray, sums: np.ndarray | None, setting: _Setting
+) -> tuple[Mapping[str, NormAxis], Procrustes]:
+    """Norm axes and Procrustes fit, with the cosines drawn once for all of them."""
+    unit, topics = unit_vectors(vectors), setting.topics
+    cosines, again = unit @ unit.T, np.zeros((0, len(unit), len(unit)))
+    if sums is not None:
+        again, _ = resampled_cosines(sums, setting.cells.counts, topics.weights)
+    drawn = DrawnCosines(again, topics.weights.shape[1], topics.reason)
+    seed, permutations, norms = setting.seed, setting.permutations, setting.affect.norms
+    axes = {scale: norm_axis(cosines, drawn, norms[scale], seed, permutations) for scale in SCALES}
+    human = np.column_stack([norms["valence"], norms["arousal"]])
+    return axes, procrustes(setting.emotions, cosines, drawn, human, seed, permutations)
+
+
+def _components(found: Components, setting: _Setting) -> tuple[Mapping[str, float], ...]:
     rows: list[dict[str, float]] = [
         {"pc": k + 1, "explained_variance": float(share)}
         for k, share in enumerate(found.explained_variance)
     ]
-    negative = list(affect.negative)
+    affect, negative = setting.affect, list(setting.affect.negative)
     for scale in SCALES:
         norm = affect.norms[scale]
-        every = norm_correlation(found.coordinates, norm, seed, draws)
-        among = norm_correlation(found.coordinates[negative], norm[negative], seed, draws)
-        for k, row in enumerate(rows):
-            row[f"{scale}_r"] = float(every.r[k])
-            row[f"{scale}_p"] = float(every.p[k])
-            row[f"{scale}_p_max"] = float(every.p_max[k])
-            row[f"{scale}_negative_r"] = float(among.r[k])
-            row[f"{scale}_negative_p"] = float(among.p[k])
+        for name, members in ((scale, slice(None)), (f"{scale}_negative", negative)):
+            r = norm_correlation(
+                found.coordinates[members], norm[members], setting.seed, setting.permutations
+            )
+            for k, row in enumerate(rows):
+                row[f"{name}_r"], row[f"{name}_p"] = float(r.r[k]), float(r.p[k])
+                row[f"{name}_low"], row[f"{name}_high"] = float(r.low[k]), float(r.high[k])
+                row[f"{name}_p_max"] = float(r.p_max[k])
     return tuple(rows)
-
-
-def _standardised(values: np.ndarray) -> np.ndarray:
-    """Centre columns and scale them to length 1, so that products are correlations."""
-    centred = values - values.mean(axis=0)
-    length = np.linalg.norm(centred, axis=0)
-    return np.asarray(centred / np.where(length > 0, length, np.nan))
-
-
-def _largest(separations: np.ndarray, other_than: int | None) -> int | None:
-    """Pick the component (counted from 1) with the largest separation, or None."""
-    candidates = [(value, -k) for k, value in enumerate(separations, start=1) if k != other_than]
-    if not candidates or np.isnan(separations).any():
-        return None
-    return -max(candidates)[1]
 
 
 def _why_none(components: int, affect: Affect) -> str | None:

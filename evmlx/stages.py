@@ -111,9 +111,11 @@ def _vectors(run: Run) -> list[Path]:
 
 def _geometry(run: Run) -> list[Path]:
     from evmlx.geometry import geometry
+    from evmlx.store import read_npz
     from evmlx.vectors import load_vectors
 
-    stories, labels, topics, _ = run.stories()
+    stories, labels, topics, texts = run.stories()
+    embeddings = run.folder / "token_embeddings.npz"
     result = geometry(
         load_vectors(run.folder),
         stories,
@@ -122,6 +124,8 @@ def _geometry(run: Run) -> list[Path]:
         run.corpus,
         primary_layer=run.primary_layer,
         seed=run.seed,
+        texts=texts,
+        embeddings=read_npz(embeddings) if embeddings.exists() else None,
     )
     return [run.write("validation_results.json", result)]
 
@@ -130,7 +134,13 @@ def _circumplex(run: Run) -> list[Path]:
     from evmlx.circumplex import circumplex
     from evmlx.vectors import load_vectors
 
-    result = circumplex(load_vectors(run.folder), run.corpus, seed=run.seed)
+    vectors = load_vectors(run.folder)
+    if not (run.folder / "activations.npz").exists():  # a published run: without intervals, then
+        return [run.write("arousal_results.json", circumplex(vectors, run.corpus, run.seed))]
+    stories, labels, topics, _ = run.stories()
+    result = circumplex(
+        vectors, run.corpus, run.seed, stories=stories, labels=labels, topic_ids=topics
+    )
     return [run.write("arousal_results.json", result)]
 
 
@@ -188,8 +198,8 @@ RESULT_FILES = (
 )
 STAGES = (
     Stage("vectors", ("activations.npz",), _vectors),
-    Stage("geometry", ("activations.npz", *VECTOR_FILES), _geometry),
-    Stage("circumplex", VECTOR_FILES, _circumplex),
+    Stage("geometry", ("activations.npz", "token_embeddings.npz", *VECTOR_FILES), _geometry),
+    Stage("circumplex", ("activations.npz", *VECTOR_FILES), _circumplex),
     Stage("probe", ("activations.npz",), _probe),
     Stage("implicit", ("activations.npz", *VECTOR_FILES), _implicit),
     Stage("intensity", ("activations.npz", *VECTOR_FILES), _intensity),

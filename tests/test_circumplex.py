@@ -10,8 +10,10 @@ from scipy.stats import pearsonr, permutation_test
 from sklearn.decomposition import PCA
 
 from evmlx.affect import affect_of
-from evmlx.circumplex import circumplex, norm_correlation, published_protocol
+from evmlx.circumplex import circumplex
 from evmlx.corpus import Corpus, Norms
+from evmlx.norm_correlation import norm_correlation
+from evmlx.published_separations import published_protocol
 from evmlx.results import to_json
 from evmlx.vectors import EmotionVectors
 

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from evmlx.affect import affect_of
-from evmlx.circumplex import circumplex, published_protocol
+from evmlx.circumplex import circumplex
 from evmlx.corpus import Corpus, load_corpus
 from evmlx.geometry import geometry
+from evmlx.published_separations import published_protocol
 from evmlx.results import to_json
 from evmlx.vectors import EmotionVectors, read_vector_file
 
