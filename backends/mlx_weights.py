@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -56,6 +56,10 @@ class StoredTensor:
             return (raw.astype("<u4") << 16).view("<f4").reshape(self.shape)
         return raw.reshape(self.shape)
 
+    def single(self) -> np.ndarray:
+        """Read the tensor into a float32 array of its own."""
+        return self.read().astype(np.float32)
+
 
 def checkpoint_dtype(folder: Path) -> str:
     """Find the type that most floating-point values of the weight files have.
@@ -78,8 +82,27 @@ def is_mlx_quantized(config: dict[str, Any]) -> bool:
     return isinstance(declared, dict) and not (isinstance(other, dict) and "quant_method" in other)
 
 
-def dense_state(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """Every tensor of an MLX-quantized checkpoint, dequantized, under transformers' names.
+@dataclass(frozen=True)
+class DenseTensor:
+    """A tensor as a dense model has it, not read yet.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    shape : tuple of int
+        Outermost dimension first.
+    read : callable
+        Returns it, a float32 array of its own.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    read: Callable[[], np.ndarray]
+
+
+def dense_tensors(folder: Path) -> Iterator[DenseTensor]:
+    """Every tensor of a checkpoint, dequantized where MLX quantized it, under transformers' names.
 
     Parameters
     ----------
@@ -88,8 +111,8 @@ def dense_state(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
 
     Yields
     ------
-    (str, ndarray of float32)
-        One tensor at a time; the values are exact in float32 as MLX computes them in float32.
+    DenseTensor
+        The values are those that MLX computes with in float32.
 
     Raises
     ------
@@ -101,8 +124,8 @@ def dense_state(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
     kind = config.get("model_type")
     if kind not in FAMILIES:
         raise EvmlxError(
-            f"{folder}: the torch engine reads MLX-quantized weights of {', '.join(FAMILIES)}, "
-            f"not of {kind}: use --backend mlx, or the checkpoint it was made from"
+            f"{folder}: MLX-quantized weights are read for {', '.join(FAMILIES)}, "
+            f"not for {kind}: use --backend mlx, or the checkpoint it was made from"
         )
     tensors = stored_tensors(folder)
     for name, tensor in tensors.items():
@@ -110,9 +133,34 @@ def dense_state(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
         if part in ("scales", "biases") and f"{module}.scales" in tensors:
             continue
         if part == "weight" and f"{module}.scales" in tensors:
-            yield name, _dense(module, tensors, config, folder)
+            yield _quantized(module, tensors, config, folder)
         else:
-            yield name, tensor.read().astype(np.float32)
+            yield DenseTensor(name, tensor.shape, tensor.single)
+
+
+def dense_shapes(
+    config: dict[str, Any], tensors: Mapping[str, tuple[int, ...]]
+) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Names and shapes of tensors, of those that MLX quantized as they are when dense.
+
+    Parameters
+    ----------
+    config : dict
+        The checkpoint's config.json, by whose declaration it goes; of any architecture.
+    tensors : mapping
+        Names and stored shapes of its tensors.
+    """
+    declared = config.get("quantization") if is_mlx_quantized(config) else None
+    for name, shape in tensors.items():
+        module, _, part = name.rpartition(".")
+        if declared is None or f"{module}.scales" not in tensors:
+            yield name, shape
+        elif part == "weight":
+            own = declared.get(module)
+            bits = (own if isinstance(own, dict) else declared)["bits"]
+            yield name, (*shape[:-1], shape[-1] * 32 // bits)
+        elif part not in ("scales", "biases"):
+            yield name, shape
 
 
 def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
@@ -136,9 +184,9 @@ def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
     return found
 
 
-def _dense(
+def _quantized(
     module: str, tensors: dict[str, StoredTensor], config: dict[str, Any], folder: Path
-) -> np.ndarray:
+) -> DenseTensor:
     packed, scales = tensors[f"{module}.weight"], tensors[f"{module}.scales"]
     biases = tensors.get(f"{module}.biases")
     width = _input_width(module, config)
@@ -159,7 +207,12 @@ def _dense(
             f"{folder}: {module} has packed weights of shape {packed.shape} and scales of shape "
             f"{scales.shape}, which do not fit {width} inputs: fetch the model again"
         )
-    return dequantize(packed.read(), scales.read(), biases.read(), bits)
+    offsets = biases
+
+    def read() -> np.ndarray:
+        return dequantize(packed.read(), scales.read(), offsets.read(), bits)
+
+    return DenseTensor(f"{module}.weight", (*packed.shape[:-1], width), read)
 
 
 def _input_width(module: str, config: dict[str, Any]) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from evmlx.backends.mlx_weights import dense_state
+from evmlx.backends.mlx_weights import dense_tensors
 from evmlx.errors import EvmlxError
 
 
@@ -38,7 +38,7 @@ def load_dense(folder: Path, config: Any, options: dict[str, Any]) -> Any:
     if "quantization_config" in options:
         raise EvmlxError(f"{folder} is quantized already: leave out --quantize")
     dtype = options["dtype"]
-    state = {name: torch.from_numpy(w.copy()).to(dtype) for name, w in dense_state(folder)}
+    state = {t.name: torch.from_numpy(t.read()).to(dtype) for t in dense_tensors(folder)}
     for field in ("quantization", "quantization_config"):
         if hasattr(config, field):
             delattr(config, field)

@@ -1,11 +1,13 @@
-"""GGUF file -> folder with config.json, safetensors and tokenizer, which both engines read.
+"""GGUF file -> an MLX checkpoint folder with its tokenizer, which both engines read.
 
-Done once a file, into the cache. Needs no engine.
+What is stored in affine groups of 32 stays quantized, bit for bit; the rest becomes dense. Done
+once a file, into the cache. Needs no engine.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +17,14 @@ import numpy as np
 
 from evmlx.cache import build_once, cache_folder
 from evmlx.errors import EvmlxError
+from evmlx.gguf_blocks import GROUP, HALF_SCALES
 from evmlx.gguf_config import config_of
 from evmlx.gguf_families import Family, family_of, missing_tensors, tensor_name
 from evmlx.gguf_file import GgufTensor, read_gguf
-from evmlx.gguf_weights import PlannedTensor, dequantised, write_weights
+from evmlx.gguf_weights import PlannedTensor, dequantised, outgoing
+from evmlx.weight_files import write_shards
 
-CONVERTER = 1  # raise when the same file would now convert differently
+CONVERTER = 2  # raise when the same file would now convert differently
 _FLOAT32_LIMIT = 8 << 30
 
 
@@ -61,7 +65,7 @@ def convert(path: Path, sha256: str, say: Callable[[str], None]) -> Converted:
     sha256 : str
         Its digest, which with the converter's version names the folder.
     say : callable
-        Told about the conversion, and about weights stored as float16.
+        Told about the conversion, and about numbers stored as float16.
 
     Returns
     -------
@@ -75,7 +79,7 @@ def convert(path: Path, sha256: str, say: Callable[[str], None]) -> Converted:
     folder = _target(sha256)
 
     def build(temporary: Path) -> None:
-        say(f"converting {path.name} to float weights, once, into {folder}")
+        say(f"converting {path.name} to an MLX checkpoint, once, into {folder}")
         _convert(path, sha256, temporary, say)
 
     build_once(folder, build, say)
@@ -96,9 +100,12 @@ def _convert(path: Path, sha256: str, folder: Path, say: Callable[[str], None]) 
         config, plan = _plan(metadata, tensors, family)
         dtype = _dtype(plan, say)
         config["dtype"] = config["torch_dtype"] = dtype.name
+        declared = quantization_entry({tensor.name: tensor.bits for tensor in plan})
+        if declared is not None:
+            config["quantization"] = config["quantization_config"] = declared
         _write_json(folder / "config.json", config)
         write_tokenizer(metadata, folder)
-        write_weights(plan, dtype, folder)
+        write_shards(folder, [outgoing(tensor, dtype) for tensor in plan])
     except EvmlxError as error:
         raise EvmlxError(f"{path}: {error}") from error.__cause__
     except OSError:
@@ -160,12 +167,45 @@ def _plan(
     return config, plan
 
 
+def quantization_entry(bits: dict[str, int | None], group: int = GROUP) -> dict[str, Any] | None:
+    """What mlx-lm writes into config.json about affine groups.
+
+    Parameters
+    ----------
+    bits : dict
+        Name of each tensor, and bits of its weights; None for a dense one.
+    group : int
+        Weights that share a scale.
+
+    Returns
+    -------
+    dict or None
+        Group size and bits of most matrices, and the modules that have others. Dense modules are
+        not named: mlx-lm sees that they have no scales. None where nothing is quantized.
+    """
+    quantized = {name.removesuffix(".weight"): b for name, b in bits.items() if b is not None}
+    if not quantized:
+        return None
+    most = Counter(quantized.values()).most_common(1)[0][0]
+    others = {
+        module: {"group_size": group, "bits": b} for module, b in quantized.items() if b != most
+    }
+    return {"group_size": group, "bits": most, "mode": "affine", **others}
+
+
 def _dtype(plan: list[PlannedTensor], say: Callable[[str], None]) -> np.dtype[Any]:
-    dense = 4 * sum(tensor.size for tensor in plan)
-    if dense <= _FLOAT32_LIMIT:
-        return np.dtype(np.float32)
-    say(f"float32 weights would take {dense / 1e9:.0f} GB: storing float16 ({dense / 2e9:.0f} GB)")
-    return np.dtype(np.float16)
+    """Type of scales, biases and dense weights: float16 where float32 would take too much."""
+    single, half = np.dtype(np.float32), np.dtype(np.float16)
+    sizes = [sum(e.size for t in plan for e in t.entries(dtype)) for dtype in (single, half)]
+    if sizes[0] <= _FLOAT32_LIMIT:
+        return single
+    kinds = {t.source.type.name for t in plan if t.bits is not None} - set(HALF_SCALES)
+    rounded = ["dense weights", *(f"scales of {kind}" for kind in sorted(kinds))]
+    say(
+        f"dense weights and scales in float32 would take {sizes[0] / 1e9:.0f} GB: storing float16 "
+        f"({sizes[1] / 1e9:.0f} GB), which rounds {' and '.join(rounded)}"
+    )
+    return half
 
 
 def _write_json(path: Path, value: Any) -> None:

@@ -1,26 +1,25 @@
-"""Tensors of a GGUF file -> safetensors shards, streaming.
+"""Tensors of a GGUF file -> tensors of an MLX checkpoint, a few rows at a time.
 
-Dequantises exactly (scale times integer plus offset, in float32) a few rows at a time, so that no
-more than a few hundred megabytes are in memory.
+Affine groups of 32 keep their integers; everything else is dequantised exactly, in float32. No more
+than a few hundred megabytes are in memory.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from evmlx.backends.mlx_quantize import pack
 from evmlx.errors import EvmlxError
+from evmlx.gguf_blocks import BITS, GROUP, affine_groups
 from evmlx.gguf_file import GgufTensor
+from evmlx.weight_files import Entry, Outgoing
 
-_SHARD = 2_000_000_000  # bytes
-_PIECE = 16_000_000  # weights dequantised at a time
+_PIECE = 16_000_000  # weights read at a time
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,46 @@ class PlannedTensor:
         """Number of weights."""
         return math.prod(self.shape)
 
+    @property
+    def bits(self) -> int | None:
+        """Bits of a weight where the tensor stays quantized, None where it becomes dense."""
+        # MLX quantizes the matrices of linear layers and embeddings only.
+        matrix = len(self.shape) == 2 and self.name.endswith(".weight") and not self.shift
+        return BITS.get(self.source.type.name) if matrix else None
+
+    def entries(self, dtype: np.dtype[Any]) -> tuple[Entry, ...]:
+        """What is written of it, with scales, biases and dense weights in this type."""
+        code = f"F{8 * dtype.itemsize}"
+        if self.bits is None:
+            return (Entry(self.name, code, self.shape),)
+        rows, inputs = self.shape
+        module = self.name.removesuffix(".weight")
+        return (
+            Entry(self.name, "U32", (rows, inputs * self.bits // 32)),
+            Entry(f"{module}.scales", code, (rows, inputs // GROUP)),
+            Entry(f"{module}.biases", code, (rows, inputs // GROUP)),
+        )
+
+
+def outgoing(tensor: PlannedTensor, dtype: np.dtype[Any]) -> Outgoing:
+    """Prepare a tensor for writing.
+
+    Parameters
+    ----------
+    tensor : PlannedTensor
+        Which.
+    dtype : numpy dtype
+        float32 or float16, for scales, biases and dense weights.
+
+    Returns
+    -------
+    Outgoing
+        Reading its pieces raises `EvmlxError` where a weight is not finite, or does not fit into
+        `dtype`.
+    """
+    read = _dense if tensor.bits is None else _packed
+    return Outgoing(tensor.entries(dtype), lambda: read(tensor, dtype))
+
 
 def dequantised(data: np.ndarray, tensor: GgufTensor) -> np.ndarray:
     """Dequantise rows of a GGUF tensor to float32.
@@ -79,8 +118,8 @@ def dequantised(data: np.ndarray, tensor: GgufTensor) -> np.ndarray:
         ) from error
 
 
-def _pieces(tensor: PlannedTensor, dtype: np.dtype[Any]) -> Iterator[bytes]:
-    """Yield the tensor's bytes, a few rows at a time."""
+def _rows(tensor: PlannedTensor) -> Iterator[np.ndarray]:
+    """Yield the tensor's stored rows in their final order, a few at a time."""
     data = tensor.source.data
     if data.ndim == 1:  # a row for each value, or one row where values share a scale
         data = data.reshape(tensor.size if tensor.source.block == 1 else 1, -1)
@@ -88,19 +127,44 @@ def _pieces(tensor: PlannedTensor, dtype: np.dtype[Any]) -> Iterator[bytes]:
         data = data[_row_order(tensor.shape[0], tensor.heads)]
     rows = max(1, _PIECE // math.prod(tensor.shape[1:]))
     for start in range(0, len(data), rows):
-        values = dequantised(np.ascontiguousarray(data[start : start + rows]), tensor.source)
-        with np.errstate(over="ignore", invalid="ignore"):  # judged by the outcome, below
+        yield np.ascontiguousarray(data[start : start + rows])
+
+
+def _dense(tensor: PlannedTensor, dtype: np.dtype[Any]) -> Iterator[bytes]:
+    for rows in _rows(tensor):
+        values = dequantised(rows, tensor.source)
+        with np.errstate(over="ignore", invalid="ignore"):  # judged by the outcome
             if tensor.shift:
                 values = values - np.float32(tensor.shift)
-            stored = values.astype(dtype)
-        if not np.isfinite(values).all():
-            raise EvmlxError(
-                f"tensor {tensor.source.name!r} has a non-finite weight: the file is damaged; "
-                "download it again"
-            )
-        if not np.isfinite(stored).all():
-            raise EvmlxError(f"tensor {tensor.source.name!r} does not fit into {dtype.name}")
-        yield stored.tobytes()
+        yield _stored(values, tensor, dtype)
+
+
+def _packed(tensor: PlannedTensor, dtype: np.dtype[Any]) -> Iterator[bytes]:
+    """Yield integers a few rows at a time, then all scales, then all biases."""
+    bits = tensor.bits
+    assert bits is not None
+    scales, biases = [], []
+    for rows in _rows(tensor):
+        with np.errstate(over="ignore", invalid="ignore"):  # judged by the outcome
+            groups = affine_groups(rows, tensor.source.type.name)
+        scales.append(_stored(groups.scales, tensor, dtype))
+        biases.append(_stored(groups.biases, tensor, dtype))
+        yield pack(groups.integers, bits).tobytes()
+    yield from scales
+    yield from biases
+
+
+def _stored(values: np.ndarray, tensor: PlannedTensor, dtype: np.dtype[Any]) -> bytes:
+    with np.errstate(over="ignore", invalid="ignore"):  # judged by the outcome
+        stored = values.astype(dtype)
+    if not np.isfinite(values).all():
+        raise EvmlxError(
+            f"tensor {tensor.source.name!r} has a non-finite weight: the file is damaged; "
+            "download it again"
+        )
+    if not np.isfinite(stored).all():
+        raise EvmlxError(f"tensor {tensor.source.name!r} does not fit into {dtype.name}")
+    return stored.tobytes()
 
 
 def _row_order(rows: int, heads: int) -> np.ndarray:
@@ -110,62 +174,3 @@ def _row_order(rows: int, heads: int) -> np.ndarray:
     """
     order = np.arange(rows).reshape(heads, rows // heads // 2, 2)
     return order.swapaxes(1, 2).reshape(-1)
-
-
-def write_weights(plan: list[PlannedTensor], dtype: np.dtype[Any], folder: Path) -> None:
-    """Write shards of about two gigabytes and, where there are several, their index.
-
-    Raises
-    ------
-    EvmlxError
-        If a weight is not finite, or does not fit into `dtype`.
-    """
-    shards: list[list[PlannedTensor]] = [[]]
-    size = 0
-    for tensor in plan:
-        if shards[-1] and size + tensor.size * dtype.itemsize > _SHARD:
-            shards.append([])
-            size = 0
-        shards[-1].append(tensor)
-        size += tensor.size * dtype.itemsize
-    count = len(shards)
-    names = [
-        "model.safetensors" if count == 1 else f"model-{i:05d}-of-{count:05d}.safetensors"
-        for i in range(1, count + 1)
-    ]
-    for name, shard in zip(names, shards, strict=True):
-        _write_shard(folder / name, shard, dtype)
-    if count > 1:
-        index = {
-            "metadata": {"total_size": sum(tensor.size for tensor in plan) * dtype.itemsize},
-            "weight_map": {
-                tensor.name: name
-                for name, shard in zip(names, shards, strict=True)
-                for tensor in shard
-            },
-        }
-        (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=1))
-
-
-def _write_shard(path: Path, shard: list[PlannedTensor], dtype: np.dtype[Any]) -> None:
-    """Write one safetensors file, streaming: length of the header, header, data."""
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
-    offset = 0
-    for tensor in shard:
-        end = offset + tensor.size * dtype.itemsize
-        header[tensor.name] = {
-            "dtype": f"F{8 * dtype.itemsize}",
-            "shape": list(tensor.shape),
-            "data_offsets": [offset, end],
-        }
-        offset = end
-    encoded = json.dumps(header, separators=(",", ":")).encode()
-    encoded += b" " * (-len(encoded) % 8)
-    with path.open("wb") as file:
-        file.write(len(encoded).to_bytes(8, "little"))
-        file.write(encoded)
-        for tensor in shard:
-            for piece in _pieces(tensor, dtype):
-                file.write(piece)
-        file.flush()
-        os.fsync(file.fileno())

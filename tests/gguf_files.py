@@ -78,9 +78,16 @@ def residuals(model: Any, length: int = 48) -> np.ndarray:
 
 
 def loaded(folder: Path) -> Any:
+    """The folder's model in torch, as the torch engine loads it."""
     import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM
 
+    from evmlx.backends.mlx_weights import is_mlx_quantized
+    from evmlx.backends.torch_mlx import load_dense
+
+    config = AutoConfig.from_pretrained(folder)
+    if is_mlx_quantized(config.to_dict()):
+        return load_dense(folder, config, {"dtype": torch.float32}).eval()
     return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
 
 

@@ -246,6 +246,7 @@ def test_weights_and_token_ids_are_those_of_transformers_reader(
     key: str, real_model: Callable[[str], Checkpoint]
 ) -> None:
     import torch
+    from gguf_files import loaded
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     checkpoint = real_model(key)
@@ -253,9 +254,7 @@ def test_weights_and_token_ids_are_those_of_transformers_reader(
     expected = AutoModelForCausalLM.from_pretrained(
         path.parent, gguf_file=path.name, dtype=torch.float32
     ).state_dict()
-    found = AutoModelForCausalLM.from_pretrained(
-        checkpoint.folder, dtype=torch.float32
-    ).state_dict()
+    found = loaded(checkpoint.folder).state_dict()
     assert set(found) == set(expected)
     for name, values in expected.items():
         assert torch.equal(found[name], values), name
@@ -284,12 +283,11 @@ def test_mlx_and_transformers_agree_on_smollm2(smollm2: Checkpoint) -> None:
     mx = pytest.importorskip("mlx.core")
     utils = pytest.importorskip("mlx_lm.utils")
     import torch
-    from transformers import AutoModelForCausalLM
+    from gguf_files import loaded
 
     ids = [load_tokenizer(smollm2)("I was so happy to see her.").input_ids]
     on_mlx, _ = utils.load_model(smollm2.folder)
     found = np.array(on_mlx(mx.array(ids)))
-    on_torch = AutoModelForCausalLM.from_pretrained(smollm2.folder, dtype=torch.float32)
     with torch.no_grad():
-        expected = on_torch(torch.tensor(ids)).logits.numpy()
+        expected = loaded(smollm2.folder)(torch.tensor(ids)).logits.numpy()
     assert np.linalg.norm(found - expected) < 2e-5 * np.linalg.norm(expected)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from gguf_files import gguf_tensors, loaded, quiet, residuals, tiny, write_gguf
 
-from evmlx import gguf_convert, gguf_weights
+from evmlx import gguf_convert, gguf_weights, weight_files
 from evmlx.checkpoints import resolve
 from evmlx.errors import EvmlxError
 from evmlx.gguf_config import llama3_factors
@@ -187,7 +187,7 @@ def test_large_models_are_stored_in_half_precision_and_shards(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gguf_convert, "_FLOAT32_LIMIT", 1000)
-    monkeypatch.setattr(gguf_weights, "_SHARD", 60_000)
+    monkeypatch.setattr(weight_files, "_SHARD", 60_000)
     monkeypatch.setattr(gguf_weights, "_PIECE", 500)
     model = tiny("llama")
     said: list[str] = []
@@ -220,7 +220,7 @@ def test_a_killed_conversion_leaves_nothing(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(gguf_convert, "write_weights", killed)
+        patch.setattr(gguf_convert, "write_shards", killed)
         with pytest.raises(KeyboardInterrupt):
             resolve(str(small), say=quiet)
     assert not [p for p in (cache / "converted").iterdir() if p.is_dir()]

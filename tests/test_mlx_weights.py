@@ -13,7 +13,7 @@ from evmlx.backends.mlx_weights import (
     BITS,
     GROUPS,
     checkpoint_dtype,
-    dense_state,
+    dense_tensors,
     dequantize,
     is_mlx_quantized,
     unpack,
@@ -95,7 +95,7 @@ def test_a_checkpoint_is_read_tensor_by_tensor(tmp_path: Path, scale: str) -> No
     name = "model.layers.0.self_attn.q_proj"
     norm = np.array([0x3FC0, 0xC000], np.uint16)  # 1.5 and -2 in bfloat16
     tensors = {**quantized(name, scale=scale), "model.norm.weight": ("BF16", norm)}
-    state = dict(dense_state(folder_with(tmp_path, tensors)))
+    state = {t.name: t.read() for t in dense_tensors(folder_with(tmp_path, tensors))}
     assert list(state) == [f"{name}.weight", "model.norm.weight"]
     nibbles = (PACKED[..., None] >> np.arange(0, 32, 4, dtype=np.uint32)) & 15
     np.testing.assert_array_equal(state[f"{name}.weight"], nibbles.reshape(2, 64) + 1.0)
@@ -107,20 +107,21 @@ def test_bits_come_from_the_shapes_and_not_from_the_default(tmp_path: Path) -> N
     # 8 bits in groups of 32 and 4 bits in groups of 64 have the same ratio of packed to scales.
     tensors = quantized("model.layers.0.self_attn.o_proj", groups=1)
     folder = folder_with(tmp_path, tensors, head_dim=8)  # 4 heads of 8: 32 inputs, 8 bits
-    (weight,) = dict(dense_state(folder)).values()
-    np.testing.assert_array_equal(weight, PACKED.view(np.uint8) + 1.0)
+    (weight,) = dense_tensors(folder)
+    assert weight.shape == (2, 32)
+    np.testing.assert_array_equal(weight.read(), PACKED.view(np.uint8) + 1.0)
 
 
 def test_what_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:
     name = "model.layers.0.self_attn.q_proj"
-    with pytest.raises(EvmlxError, match="not of qwen3_moe: use --backend mlx"):
-        list(dense_state(folder_with(tmp_path, quantized(name), model_type="qwen3_moe")))
+    with pytest.raises(EvmlxError, match="not for qwen3_moe: use --backend mlx"):
+        list(dense_tensors(folder_with(tmp_path, quantized(name), model_type="qwen3_moe")))
     with pytest.raises(EvmlxError, match=f"{name} is quantized in another mode than affine"):
-        list(dense_state(folder_with(tmp_path, quantized(name, scale="U8"))))
+        list(dense_tensors(folder_with(tmp_path, quantized(name, scale="U8"))))
     with pytest.raises(EvmlxError, match=rf"{name} has packed weights of shape \(2, 8\)"):
-        list(dense_state(folder_with(tmp_path, quantized(name, groups=3))))
+        list(dense_tensors(folder_with(tmp_path, quantized(name, groups=3))))
     with pytest.raises(EvmlxError, match="tensor x has the type F8_E4M3"):
-        list(dense_state(folder_with(tmp_path, {"x": ("F8_E4M3", PACKED)})))
+        list(dense_tensors(folder_with(tmp_path, {"x": ("F8_E4M3", PACKED)})))
 
 
 def test_only_mlx_declarations_are_taken_for_mlx() -> None:

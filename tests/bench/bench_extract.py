@@ -16,11 +16,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoConfig
 
 from evmlx.backends import torch_backend
 from evmlx.backends.torch_backend import BATCH_TOKENS, TorchBackend
 from evmlx.backends.torch_device import DTYPES, matmul_rate
+from evmlx.backends.torch_mlx import load_dense
 from evmlx.checkpoints import load_tokenizer, resolve
 from evmlx.corpus import load_corpus, subset
 from evmlx.stimuli import Stimulus, plan_batches, sampled_layers, token_batch, tokenize
@@ -45,7 +46,8 @@ def seconds(backend: TorchBackend, stimuli: Sequence[Stimulus], layers) -> float
 
 
 def one_at_a_time(folder, dtype: str, stimuli: Sequence[Stimulus], layers) -> float:
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=DTYPES[dtype]).eval()
+    config = AutoConfig.from_pretrained(folder)
+    model = load_dense(folder, config, {"dtype": DTYPES[dtype]}).eval()
     start = time.perf_counter()
     with torch.no_grad():
         for s in stimuli:
