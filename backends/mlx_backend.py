@@ -28,6 +28,7 @@ from evmlx.backends import ModelInfo, OutOfMemory, TokenBatch
 from evmlx.backends import mlx_config as configs
 from evmlx.backends.mlx_loading import (
     declared_quantization,
+    dequantize_weights,
     exact_embedding_scale,
     first_line,
     load,
@@ -115,6 +116,8 @@ class MLXBackend:
         quantization = declared_quantization(config)
         if quantize:
             quantization = quantize_weights(self.model, config, folder, quantize)
+        if device == "cpu" and dequantize_weights(self.model):
+            quantization = f"{quantization}; dequantized on load"
         exact_embedding_scale(self.model)
         # The vocabulary projection is never used: left unevaluated, it takes no memory.
         parameters = tree_flatten(self.model.parameters())

@@ -12,6 +12,7 @@ from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
+from mlx.utils import tree_flatten, tree_unflatten
 
 from evmlx.backends.mlx_config import model_config, width_of
 from evmlx.errors import EvmlxError
@@ -108,6 +109,49 @@ def quantize_weights(model: Any, config: dict[str, Any], folder: Path, quantize:
             "or more that fill the width: leave it out"
         )
     return f"affine {bits}bit, groups of {group}"
+
+
+def dequantize_weights(model: Any) -> bool:
+    """Replace quantized linear layers and embeddings by dense ones with the same weights.
+
+    On the CPU, where MLX multiplies by quantized matrices far slower than by dense ones.
+
+    Parameters
+    ----------
+    model : mlx.nn.Module
+        As `load` returns it; changed.
+
+    Returns
+    -------
+    bool
+        Whether there was anything to replace.
+    """
+    floats = [
+        v.dtype for _, v in tree_flatten(model.parameters()) if mx.issubdtype(v.dtype, mx.floating)
+    ]
+    dense: list[tuple[str, nn.Module]] = []
+    for name, module in model.named_modules():
+        if not isinstance(module, nn.QuantizedLinear | nn.QuantizedEmbedding):
+            continue
+        weight = mx.dequantize(
+            module.weight,
+            module.scales,
+            module.get("biases"),  # the mx and nv formats have none
+            group_size=module.group_size,
+            bits=module.bits,
+            mode=module.mode,
+        )
+        # Built around one weight: the layer's own random ones would be as large as the model.
+        plain = nn.Linear(1, 1, bias=False)
+        if isinstance(module, nn.QuantizedEmbedding):
+            plain = nn.Embedding(1, 1)
+        # The mx and nv formats become bfloat16, which holds them, whatever the rest is.
+        plain.weight = weight if module.mode == "affine" else weight.astype(floats[0])
+        if "bias" in module:
+            plain.bias = module.bias
+        dense.append((name, plain))
+    model.update_modules(tree_unflatten(dense))
+    return bool(dense)
 
 
 def exact_embedding_scale(model: Any) -> None:

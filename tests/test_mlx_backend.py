@@ -23,6 +23,8 @@ from tiny_models import save_tiny, tiny_model  # noqa: E402
 from evmlx.backends import mlx_backend, mlx_config  # noqa: E402
 from evmlx.backends.mlx_backend import MLXBackend, choose_device  # noqa: E402
 
+DENSE = "; dequantized on load"  # on the CPU
+
 
 def texts(lengths: tuple[int, ...] = (37, 11, 60, 2, 25)) -> list[Stimulus]:
     rng = np.random.default_rng(7)
@@ -270,7 +272,7 @@ def test_quantizing_on_load(llama: Path) -> None:
     errors = []
     for quantize in ("8bit", "6bit", "4bit", "3bit"):
         backend = MLXBackend(llama, "float32", quantize)
-        assert backend.info.quantization == f"affine {quantize}, groups of 64"
+        assert backend.info.quantization == f"affine {quantize}, groups of 64{DENSE}"
         assert backend.info.dtype == "float32"
         errors.append(relative(backend.pooled_residuals(batch, range(5)), exact))
     assert errors == sorted(errors) and 1e-4 < errors[0] < 0.05 < errors[-1]
@@ -280,8 +282,9 @@ def test_groups_of_32_where_64_do_not_fit_and_a_refusal_where_neither_does(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tiny_model("llama", hidden_size=96).save_pretrained(tmp_path / "a")
-    assert MLXBackend(tmp_path / "a", "auto", "4bit").info.quantization == (
-        "affine 4bit, groups of 32"
+    assert (
+        MLXBackend(tmp_path / "a", "auto", "4bit").info.quantization
+        == f"affine 4bit, groups of 32{DENSE}"
     )
     odd = {"hidden_size": 40, "intermediate_size": 40, "num_attention_heads": 5, "head_dim": 8}
     tiny_model("llama", **odd, num_key_value_heads=5).save_pretrained(tmp_path / "b")
@@ -414,7 +417,7 @@ def test_the_engine_takes_the_type_of_the_checkpoint(llama: Path) -> None:
     asked = engines.choose_engine("mlx", "cpu", "bfloat16", "4bit")
     assert engines.settled(asked, llama) is asked
     assert asked.load(llama).info.dtype == "bfloat16"
-    assert asked.load(llama).info.quantization == "affine 4bit, groups of 64"
+    assert asked.load(llama).info.quantization == f"affine 4bit, groups of 64{DENSE}"
 
 
 def test_a_rate_is_measured() -> None:
