@@ -14,6 +14,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from evmlx.backends.mlx_weights import dense_shapes
 from evmlx.errors import EvmlxError
 from evmlx.progress import clock
 from evmlx.stimuli import Stimulus, plan_batches
@@ -131,6 +132,7 @@ def estimate(
     batch_tokens: int,
     dtype: str,
     rate: float,
+    packed: bool = False,
 ) -> Estimate:
     """Estimate what extraction takes.
 
@@ -148,13 +150,16 @@ def estimate(
         Type to compute in.
     rate : float
         Multiply-adds per second of this machine.
+    packed : bool
+        Whether weights that MLX quantized stay so in memory.
     """
     shape = read_shape(folder)
+    stored = dict(tensor_shapes(folder))
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     per_block = [0] * shape.layers
-    everything = 0
     widest = shape.hidden_size
-    for name, dims in tensor_shapes(folder):
-        everything += prod(dims)
+    dense = dict(dense_shapes(config, stored))
+    for name, dims in dense.items():
         block = BLOCK.search(name)
         if block and int(block.group(1)) < shape.layers and len(dims) > 1:
             per_block[int(block.group(1))] += prod(dims)
@@ -164,7 +169,13 @@ def estimate(
     attention = sum(n * n for n in lengths) * shape.hidden_size * (last_layer + 1)
     multiply_adds = float(tokens * sum(per_block[: last_layer + 1]) + attention)
     positions = max(batch_tokens, max(lengths))
-    memory = everything * BYTES[dtype] + positions * (4 * widest + 8 * shape.hidden_size) * 4
+    held = sum(BYTES[dtype] * prod(dims) for dims in dense.values())
+    if packed:
+        held = sum(
+            (BYTES[dtype] if dense.get(name, dims) == dims else 4) * prod(dims)
+            for name, dims in stored.items()
+        )
+    memory = held + positions * (4 * widest + 8 * shape.hidden_size) * 4
     batches = len(plan_batches(lengths, batch_tokens))
     seconds = multiply_adds / (0.8 * rate)  # about what extraction reaches of the matmul rate
     return Estimate(len(stimuli), tokens, batches, multiply_adds, memory, seconds)

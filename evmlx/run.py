@@ -131,6 +131,7 @@ def dry_run(settings: Settings) -> Estimate:
         planned.batch_tokens,
         planned.engine.dtype,
         planned.engine.rate(),
+        packed=planned.engine.name == "mlx" and planned.engine.device != "cpu",
     )
 
 
