@@ -43,7 +43,7 @@ class Score:
     draws : int
         Permutations.
     reason : str or None
-        Why the AUC or its interval cannot be had.
+        Why the AUC, or an interval that texts are drawn for, cannot be had.
     """
 
     top1: float
@@ -147,7 +147,14 @@ def score(
     hub = (ranked <= 3).sum(axis=0)
     null = ranked[texts, target[draws.permuted]].mean(axis=1)
     near_low, near_high = clopper_pearson(near, n)
-    auc, auc_low, auc_high, reason = _auc_with_interval(scores, target, draws.weights)
+    rank_low, rank_high = _interval(draws.weights @ reached / n)
+    auc = float(macro_auc(scores, target, np.ones((1, n)))[0])
+    auc_low, auc_high = _interval(macro_auc(scores, target, draws.weights))
+    reason = None
+    if np.isnan(auc):
+        reason = "the texts have one target between them: AUC needs two"
+    elif np.isnan(auc_low) or np.isnan(rank_low):
+        reason = "texts too few, or too much of one kind, to draw them for an interval"
     return Score(
         tops[1] / n,
         *clopper_pearson(tops[1], n),
@@ -156,7 +163,8 @@ def score(
         tops[5] / n,
         *clopper_pearson(tops[5], n),
         float(reached.mean()),
-        *percentile_interval(draws.weights @ reached / n),
+        rank_low,
+        rank_high,
         chance_top1=1 / count,
         chance_mean_rank=(count + 1) / 2,
         top1_near=near / n,
@@ -218,13 +226,11 @@ def macro_auc(scores: np.ndarray, target: np.ndarray, weights: np.ndarray) -> np
     return total / np.where(counted > 0, counted, np.nan)
 
 
-def _auc_with_interval(
-    scores: np.ndarray, target: np.ndarray, weights: np.ndarray
-) -> tuple[float, float, float, str | None]:
-    """Macro AUC, its percentile interval over draws of texts, and why there is none."""
-    auc = float(macro_auc(scores, target, np.ones((1, len(target))))[0])
-    if np.isnan(auc):
-        return auc, auc, auc, "the texts have one target between them: AUC needs two"
-    low, high = percentile_interval(macro_auc(scores, target, weights))
-    reason = "too few texts to resample for an interval of the AUC" if np.isnan(low) else None
-    return auc, low, high, reason
+def _interval(draws: np.ndarray) -> tuple[float, float]:
+    """Percentile interval; NaN where all draws agree, as where every text is ranked first.
+
+    Draws of texts that are all alike are alike, too: that is no certainty about other texts.
+    """
+    if np.isnan(draws).any() or np.ptp(draws) <= 1e-12:
+        return float("nan"), float("nan")
+    return percentile_interval(draws)

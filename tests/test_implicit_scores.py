@@ -52,7 +52,17 @@ def test_auc_of_texts_with_one_target_has_a_reason() -> None:
     found = of_scores(np.arange(6.0).reshape(2, 3), np.arange(2))  # half of all draws have one
     assert found.macro_auc == 0.5
     assert np.isnan(found.macro_auc_low)
-    assert found.reason and "too few texts" in found.reason
+    assert found.reason and "too few" in found.reason
+
+
+@pytest.mark.filterwarnings("error")
+def test_texts_that_are_all_ranked_first_leave_no_interval_but_the_exact_one() -> None:
+    found = of_scores(np.eye(4)[[0, 0, 1, 1, 2, 3]], np.array([0, 0, 1, 1, 2, 3]))
+    assert (found.mean_rank, found.macro_auc) == (1, 1)
+    bounds = (found.mean_rank_low, found.mean_rank_high, found.macro_auc_low, found.macro_auc_high)
+    assert np.isnan(bounds).all()
+    assert found.reason
+    assert 0.5 < found.top1_low < found.top1_high == 1
 
 
 @pytest.mark.slow
