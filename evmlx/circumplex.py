@@ -70,8 +70,8 @@ class LayerCircumplex:
         `norm_axis` and `procrustes`, likewise.
     published_protocol : PublishedProtocol
         Emotion-vector-bench's figures.
-    reason : str or None
-        Why a figure of the components is missing.
+    reason, negative_reason : str or None
+        Why figures of the components are missing, and those among the negative emotions.
     """
 
     emotions: tuple[str, ...]
@@ -83,6 +83,7 @@ class LayerCircumplex:
     fits_without_outliers: WithoutOutliers | None
     published_protocol: PublishedProtocol
     reason: str | None
+    negative_reason: str | None
 
 
 @dataclass(frozen=True)
@@ -206,6 +207,7 @@ def _layer(vectors: np.ndarray, sums: np.ndarray | None, setting: _Setting) -> L
         fits_without_outliers=fits_without,
         published_protocol=published_protocol(vectors, affect),
         reason=_why_none(found.coordinates.shape[1], affect),
+        negative_reason=_why_none_negative(affect),
     )
 
 
@@ -251,4 +253,12 @@ def _why_none(components: int, affect: Affect) -> str | None:
     rated = min(int(np.isfinite(norm).sum()) for norm in affect.norms.values())
     if rated < FEWEST_RATED:
         return f"{rated} emotions have norms on every scale: r takes {FEWEST_RATED}"
+    return None
+
+
+def _why_none_negative(affect: Affect) -> str | None:
+    rows = list(affect.negative)
+    rated = min(int(np.isfinite(norm[rows]).sum()) for norm in affect.norms.values())
+    if rated < FEWEST_RATED:
+        return f"{rated} negative emotions have norms on every scale: r takes {FEWEST_RATED}"
     return None
