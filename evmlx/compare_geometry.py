@@ -14,7 +14,7 @@ import numpy as np
 from evmlx.cka import Cka, grouped_cka
 from evmlx.clusters import Clusters, cluster_membership
 from evmlx.compare_paired import NAN, Difference
-from evmlx.cosine_draws import CosineDraws, TopicPlan, cosine_draws, moved_intervals, topic_plan
+from evmlx.cosine_draws import CosineDraws, TopicPlan, cosine_draws, topic_intervals, topic_plan
 from evmlx.neutral import neutral_components, project_out
 from evmlx.resampling import Cells, cell_sums, story_cells
 from evmlx.text_cells import tfidf_cells
@@ -176,7 +176,8 @@ def cohesion_differences(a: Arrangement, b: Arrangement, design: Design) -> list
     found = []
     for metric, kind in kinds.items():
         first, second = (cohesion(getattr(one.cosines, kind), design.clusters) for one in (a, b))
-        drawn = moved_intervals(second - first, a.cosines.left_out)
+        plain = kind == "plain"  # as the intervals of cohesion itself, see `evmlx.cohesion`
+        drawn = topic_intervals(second - first, a.cosines.left_out, moved=plain)
         reason = a.cosines.reason
         if np.isnan(drawn.estimate):
             reason = "no pair of emotions within a cluster, or none across"

@@ -25,6 +25,7 @@ COMMANDS = {  # command: module that defines it, in the order of the help page
     "intensity": "evmlx.cli.stages",
     "report": "evmlx.cli.stages",
     "compare": "evmlx.cli.compare",
+    "quantize-check": "evmlx.cli.quantize",
     "parity": "evmlx.cli.parity",
     "corpus": "evmlx.cli.corpus",
     "models": "evmlx.cli.models",
