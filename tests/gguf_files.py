@@ -129,6 +129,37 @@ def gguf_tensors(model: Any) -> dict[str, np.ndarray]:
     return tensors
 
 
+# Half-precision numbers at the head of a block (Q6_K: at its end) that make weights of about 0.05.
+BLOCK_SCALES = {
+    "Q4_0": (0.01,),
+    "Q4_1": (0.01, -0.07),
+    "Q5_0": (0.005,),
+    "Q5_1": (0.005, -0.08),
+    "Q8_0": (0.0007,),
+    "Q4_K": (2e-4, 1.5e-3),
+    "Q5_K": (1e-4, 1.5e-3),
+    "Q6_K": (3e-5,),
+}
+
+
+def random_blocks(
+    kind: str, shape: tuple[int, int], rng: np.random.Generator
+) -> tuple[np.ndarray, Any]:
+    """Rows of blocks with random integers, and their type, as `write_gguf` takes them."""
+    import gguf
+
+    type_ = gguf.GGMLQuantizationType[kind]
+    block, size = gguf.GGML_QUANT_SIZES[type_]
+    rows, inputs = shape
+    stored = rng.integers(0, 256, (rows * inputs // block, size), dtype=np.uint8)
+    at = size - 2 if kind == "Q6_K" else 0
+    for scale in BLOCK_SCALES[kind]:
+        scales = (scale * rng.uniform(0.5, 1.5, len(stored))).astype("<f2")
+        stored[:, at : at + 2] = scales.view(np.uint8).reshape(-1, 2)
+        at += 2
+    return stored.reshape(rows, -1), type_
+
+
 def byte_vocabulary(size: int) -> tuple[list[str], list[int]]:
     """Three control tokens, the 256 bytes, one merged token, then unused ones; and their types."""
     from tokenizers import pre_tokenizers
