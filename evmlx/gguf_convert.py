@@ -50,9 +50,11 @@ def find_converted(sha256: str) -> Converted | None:
 
 
 def read_converted(folder: Path) -> Converted:
-    """Read what a converted folder says about its GGUF file."""
+    """Read what a folder that evmlx wrote says about where it is from."""
     about = json.loads((folder / "evmlx.json").read_text(encoding="utf-8"))
-    return Converted(folder, about["gguf"], about["title"], about["quantization"], about["license"])
+    # A folder written by `evmlx.requantize` has its model's name where others have a file's.
+    file = about.get("gguf") or about["name"]
+    return Converted(folder, file, about["title"], about["quantization"], about["license"])
 
 
 def convert(path: Path, sha256: str, say: Callable[[str], None]) -> Converted:
