@@ -21,6 +21,7 @@ FEWEST_RATED = 5
 VANISHED = "a vector vanishes when topics are drawn anew: there is no interval"
 
 NAN = float("nan")
+_NEAR_ONE = 1 - 1e-12
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ class NormAxis:
     r : float
         Pearson correlation of predictions and ratings.
     low, high : float
-        95% interval over topics: other topics, the same emotions.
+        95% interval over topics: other topics, the same emotions. Draws of Fisher's z are moved
+        to have that of r as their mean, and widened for the topics being few.
     p : float
         One-sided: share of permutations of the ratings whose r is as large.
     null_mean : float
@@ -127,7 +129,7 @@ def norm_axis(
         reason = VANISHED
     elif len(again):
         r_again = _correlations(leave_one_out(again) @ ratings, ratings[None])
-        low, high = centred_interval(r, widened(r_again, drawn.topics))
+        low, high = _interval(r, r_again, drawn.topics)
     return NormAxis(
         r=r,
         low=low,
@@ -189,6 +191,13 @@ def widened(draws: np.ndarray, topics: int) -> np.ndarray:
     """
     factor = np.sqrt(topics / (topics - 1)) * stdtrit(topics - 1, 0.975) / ndtri(0.975)
     return np.asarray(draws.mean() + factor * (draws - draws.mean()))
+
+
+def _interval(r: float, drawn: np.ndarray, topics: int) -> tuple[float, float]:
+    """Centred interval of a correlation by Fisher's z, whose spread does not shrink near 1."""
+    z = np.arctanh(np.clip(np.append(drawn, r), -_NEAR_ONE, _NEAR_ONE))
+    low, high = centred_interval(float(z[-1]), widened(z[:-1], topics))
+    return float(np.tanh(low)), float(np.tanh(high))
 
 
 def why_no_fit(cosines: np.ndarray, ratings: np.ndarray, fewest: int) -> str | None:
