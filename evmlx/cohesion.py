@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evmlx.clusters import Clusters
-from evmlx.cosine_draws import CosineDraws, moved_intervals, plain_intervals
+from evmlx.cosine_draws import CosineDraws, topic_intervals
 from evmlx.resampling import permutation_p
 
 NAN = float("nan")
@@ -35,7 +35,7 @@ class ClusterCohesion:
 
 @dataclass(frozen=True)
 class CorrectedCohesion:
-    """Cohesion of cosines without the noise of the vectors; 95% percentile interval and BCa."""
+    """Cohesion of cosines without the vectors' noise; 95% expanded percentiles, and BCa."""
 
     estimate: float
     low: float
@@ -149,7 +149,7 @@ def cosine_geometry(
     )
     by_cluster = {}
     for c, name in enumerate(clusters.names):
-        found = moved_intervals(plain.cluster_diff[:, c], drawn.left_out)
+        found = topic_intervals(plain.cluster_diff[:, c], drawn.left_out, moved=True)
         members = tuple(emotions[row] for row in clusters.members[c])
         by_cluster[name] = ClusterCohesion(
             emotions=members,
@@ -216,7 +216,7 @@ def _mean(total: np.ndarray, count: np.ndarray) -> np.ndarray:
 
 
 def _bootstrap(plain: np.ndarray, corrected: np.ndarray, drawn: CosineDraws) -> TopicBootstrap:
-    found = moved_intervals(plain, drawn.left_out)
+    found = topic_intervals(plain, drawn.left_out, moved=True)
     return TopicBootstrap(
         unit="topics",
         draws=drawn.draws,
@@ -234,7 +234,7 @@ def _bootstrap(plain: np.ndarray, corrected: np.ndarray, drawn: CosineDraws) -> 
 
 
 def _corrected(diff: np.ndarray, drawn: CosineDraws) -> CorrectedCohesion:
-    found = plain_intervals(diff, drawn.left_out)
+    found = topic_intervals(diff, drawn.left_out, moved=False)
     lost = int(np.isnan(diff[1 + drawn.left_out :]).sum())
     reason = drawn.reason
     if reason is None and lost:

@@ -158,19 +158,17 @@ def partial_correlation(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarr
     ndarray, shape (...)
         NaN where c leaves nothing of a or of b.
     """
-    ab, ac, bc = rank_correlation(a, b), rank_correlation(a, c), rank_correlation(b, c)
-    rest = (1 - ac**2) * (1 - bc**2)
-    return np.asarray((ab - ac * bc) / np.sqrt(np.where(rest > 1e-12, rest, np.nan)))
+    return _partial(rank_correlation(a, b), rank_correlation(a, c), rank_correlation(b, c))
 
 
 def partial_p(
     ours: np.ndarray, human: np.ndarray, words: np.ndarray, permutations: np.ndarray
 ) -> float:
-    """P of a partial correlation, one-sided, by permuting the emotions of residuals.
+    """P of a partial correlation, one-sided, by permuting the emotions of the ratings.
 
-    What is left of the ratings' ranks once the words' are taken out is permuted, so that what
-    ratings and words have in common stays as it is; permuting the ratings would break that up,
-    too, and test another hypothesis.
+    Permuting the ratings' residuals given the words, as is done for plain variables, rejected a
+    true null up to twice as often as it should in simulations where ratings and words have much
+    in common.
 
     Parameters
     ----------
@@ -185,14 +183,20 @@ def partial_p(
 
     References
     ----------
-    Freedman and Lane (1983), "A Nonstochastic Interpretation of Reported Significance Levels",
-    Journal of Business & Economic Statistics 1. Legendre (2000), "Comparison of permutation
-    methods for the partial correlation and partial Mantel tests", Journal of Statistical
-    Computation and Simulation 67.
+    Smouse, Long and Sokal (1986), "Multiple regression and correlation extensions of the Mantel
+    test of matrix correspondence", Systematic Zoology 35. Legendre (2000), "Comparison of
+    permutation methods for the partial correlation and partial Mantel tests", Journal of
+    Statistical Computation and Simulation 67.
     """
-    rest = human - rank_correlation(human, words) * words
-    mine = ours - rank_correlation(ours, words) * words
-    shared = permuted_correlations(words, rest, permutations)  # taken out again after permuting
-    left = np.sqrt(np.maximum(rest @ rest - shared**2, 1e-12)) * np.linalg.norm(mine)
-    null = permuted_correlations(mine, rest, permutations) / left
-    return permutation_p(float(partial_correlation(ours, human, words)), null)
+    observed = partial_correlation(ours, human, words)
+    null = _partial(
+        permuted_correlations(ours, human, permutations),
+        rank_correlation(ours, words),
+        permuted_correlations(words, human, permutations),
+    )
+    return permutation_p(float(observed), null)
+
+
+def _partial(ab: np.ndarray, ac: np.ndarray, bc: np.ndarray) -> np.ndarray:
+    rest = (1 - ac**2) * (1 - bc**2)
+    return np.asarray((ab - ac * bc) / np.sqrt(np.where(rest > 1e-12, rest, np.nan)))

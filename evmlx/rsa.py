@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from evmlx.cosine_draws import NAN, CosineDraws, Intervals, moved_intervals
+from evmlx.cosine_draws import NAN, CosineDraws, Intervals, topic_intervals
 from evmlx.pair_ranks import (
     FEWEST_EMOTIONS,
     pair_ranks,
@@ -146,9 +146,6 @@ def rsa(model: Compared, other: Compared, permutations: np.ndarray, ceiling: flo
 def correlation_intervals(drawn: np.ndarray, left_out: int) -> Intervals:
     """Intervals of a correlation that the vectors' noise pulls towards 0.
 
-    Draws are moved, as those of cohesion, but on Fisher's scale arctanh r, where they cannot
-    leave [-1, 1].
-
     Parameters
     ----------
     drawn : ndarray, shape (1 + left out + draws,)
@@ -159,18 +156,12 @@ def correlation_intervals(drawn: np.ndarray, left_out: int) -> Intervals:
     Returns
     -------
     Intervals
-        Of r; `mean` is that of the draws on Fisher's scale, turned back.
+        Of moved draws, expanded percentiles and BCa, neither beyond -1 and 1.
     """
-    found = moved_intervals(np.arctanh(np.clip(drawn, -1 + 1e-12, 1 - 1e-12)), left_out)
-    return Intervals(
-        estimate=float(np.tanh(found.estimate)),
-        mean=float(np.tanh(found.mean)),
-        low=float(np.tanh(found.low)),
-        high=float(np.tanh(found.high)),
-        low_bca=float(np.tanh(found.low_bca)),
-        high_bca=float(np.tanh(found.high_bca)),
-        reason=found.reason,
-    )
+    found = topic_intervals(drawn, left_out, moved=True)
+    bounds = np.clip([found.low, found.high, found.low_bca, found.high_bca], -1, 1)
+    low, high, low_bca, high_bca = map(float, bounds)
+    return replace(found, low=low, high=high, low_bca=low_bca, high_bca=high_bca)
 
 
 def why_no_correlation(*sides: Compared) -> str | None:
