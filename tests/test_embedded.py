@@ -20,6 +20,7 @@ from test_gguf_tokenizer import TEXTS
 
 from evmlx import embedded
 from evmlx.cache import build_once
+from evmlx.catalogue import list_models
 from evmlx.checkpoints import Checkpoint, load_tokenizer, resolve
 from evmlx.embedded import DEFAULT, EMBEDDED, Embedded, embedded_gguf
 from evmlx.errors import EvmlxError
@@ -31,8 +32,8 @@ MODEL = Embedded(
     name="Some-Model",
     quantization="q4_1",
     license="mit",
-    parameters=1,
     size=sum(map(len, CONTENT)),
+    on_disk=1,
     sha256=hashlib.sha256(b"".join(CONTENT)).hexdigest(),
     parts=PARTS,
 )
@@ -161,6 +162,7 @@ BUILDER = """
 import sys, time
 from pathlib import Path
 from evmlx.cache import build_once
+from evmlx.catalogue import list_models
 folder, seconds = Path(sys.argv[1]), float(sys.argv[2])
 def build(temporary):
     (temporary / "half").write_text("x")
@@ -228,6 +230,8 @@ def smollm2(real_model: Callable[[str], Checkpoint]) -> Checkpoint:
 def test_default_is_smollm2(smollm2: Checkpoint) -> None:
     assert smollm2.run_name == "smollm2-135m-instruct-q4_1"
     assert (smollm2.source, smollm2.license) == ("embedded", "apache-2.0")
+    (row,) = (row for row in list_models() if row.model == DEFAULT)
+    assert row.note == "ready" and row.size == pytest.approx(EMBEDDED[DEFAULT].on_disk, rel=0.01)
     assert smollm2.revision == EMBEDDED[DEFAULT].sha256
     assert resolve("SmolLM2-135M-Instruct", say=quiet) == smollm2
     path = embedded_gguf(EMBEDDED[DEFAULT], quiet)
