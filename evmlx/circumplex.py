@@ -38,10 +38,11 @@ from evmlx.vectors import EmotionVectors, vanishing
 
 
 @dataclass(frozen=True)
-class WithoutOutliers:
-    """The fits to norms again, with the layer's outlier dimensions taken out."""
+class Fits:
+    """What is fitted to norms."""
 
     norm_axis: Mapping[str, NormAxis]
+    norm_axis_negative: Mapping[str, NormAxis]
     procrustes: Procrustes
 
 
@@ -60,14 +61,14 @@ class LayerCircumplex:
         emotions alone, ``<scale>_negative_r`` and so on.
     coordinates : ndarray, shape (emotions, components)
         PC1 turned so that positive emotions lie right, PC2 so that arousal points up.
-    norm_axis : mapping of str to NormAxis
-        For each scale.
+    norm_axis, norm_axis_negative : mapping of str to NormAxis
+        For each scale, over all emotions and over the negative ones alone.
     procrustes : Procrustes
         Of the first two components to valence and arousal.
     without_outliers : tuple of mapping, or None
         `components` with the layer's outlier dimensions taken out; None where it has none.
-    fits_without_outliers : WithoutOutliers or None
-        `norm_axis` and `procrustes`, likewise.
+    fits_without_outliers : Fits or None
+        The norm axes and the Procrustes fit, likewise.
     published_protocol : PublishedProtocol
         Emotion-vector-bench's figures.
     reason, negative_reason : str or None
@@ -78,9 +79,10 @@ class LayerCircumplex:
     components: tuple[Mapping[str, float], ...]
     coordinates: np.ndarray
     norm_axis: Mapping[str, NormAxis]
+    norm_axis_negative: Mapping[str, NormAxis]
     procrustes: Procrustes
     without_outliers: tuple[Mapping[str, float], ...] | None
-    fits_without_outliers: WithoutOutliers | None
+    fits_without_outliers: Fits | None
     published_protocol: PublishedProtocol
     reason: str | None
     negative_reason: str | None
@@ -188,7 +190,7 @@ def circumplex(
 def _layer(vectors: np.ndarray, sums: np.ndarray | None, setting: _Setting) -> LayerCircumplex:
     affect = setting.affect
     found = oriented(principal_components(unit_vectors(vectors)), affect)
-    axes, plane = _fits(vectors, sums, setting)
+    fits = _fits(vectors, sums, setting)
     outliers = np.flatnonzero(outlier_shares(vectors) > OUTLIER_SHARE)
     without, fits_without = None, None
     if outliers.size:
@@ -196,13 +198,14 @@ def _layer(vectors: np.ndarray, sums: np.ndarray | None, setting: _Setting) -> L
         kept_sums = None if sums is None else np.delete(sums, outliers, axis=2)
         thinned = oriented(principal_components(unit_vectors(kept)), affect)
         without = _components(thinned, setting)
-        fits_without = WithoutOutliers(*_fits(kept, kept_sums, setting))
+        fits_without = _fits(kept, kept_sums, setting)
     return LayerCircumplex(
         emotions=setting.emotions,
         components=_components(found, setting),
         coordinates=found.coordinates,
-        norm_axis=axes,
-        procrustes=plane,
+        norm_axis=fits.norm_axis,
+        norm_axis_negative=fits.norm_axis_negative,
+        procrustes=fits.procrustes,
         without_outliers=without,
         fits_without_outliers=fits_without,
         published_protocol=published_protocol(vectors, affect),
@@ -211,19 +214,27 @@ def _layer(vectors: np.ndarray, sums: np.ndarray | None, setting: _Setting) -> L
     )
 
 
-def _fits(
-    vectors: np.ndarray, sums: np.ndarray | None, setting: _Setting
-) -> tuple[Mapping[str, NormAxis], Procrustes]:
+def _fits(vectors: np.ndarray, sums: np.ndarray | None, setting: _Setting) -> Fits:
     """Norm axes and Procrustes fit, with the cosines drawn once for all of them."""
     unit, topics = unit_vectors(vectors), setting.topics
     cosines, again = unit @ unit.T, np.zeros((0, len(unit), len(unit)))
     if sums is not None:
         again, _ = resampled_cosines(sums, setting.cells.counts, topics.weights)
     drawn = DrawnCosines(again, topics.weights.shape[1], topics.reason)
-    seed, permutations, norms = setting.seed, setting.permutations, setting.affect.norms
-    axes = {scale: norm_axis(cosines, drawn, norms[scale], seed, permutations) for scale in SCALES}
-    human = np.column_stack([norms["valence"], norms["arousal"]])
-    return axes, procrustes(setting.emotions, cosines, drawn, human, seed, permutations)
+    affect, seed, permutations = setting.affect, setting.seed, setting.permutations
+    negative = np.isin(np.arange(len(unit)), affect.negative)
+    axes, among = (
+        {
+            scale: norm_axis(
+                cosines, drawn, np.where(rows, affect.norms[scale], np.nan), seed, permutations
+            )
+            for scale in SCALES
+        }
+        for rows in (np.ones(len(unit), bool), negative)
+    )
+    human = np.column_stack([affect.norms["valence"], affect.norms["arousal"]])
+    plane = procrustes(setting.emotions, cosines, drawn, human, seed, permutations)
+    return Fits(axes, among, plane)
 
 
 def _components(found: Components, setting: _Setting) -> tuple[Mapping[str, float], ...]:

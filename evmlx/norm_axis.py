@@ -53,6 +53,8 @@ class NormAxis:
     low, high : float
         95% interval over topics: other topics, the same emotions. Draws of Fisher's z are moved
         to have that of r as their mean, and widened for the topics being few.
+    low_emotions, high_emotions : float
+        95% interval over emotions: other emotions, the same topics. Jackknife of Fisher's z.
     p : float
         One-sided: share of permutations of the ratings whose r is as large.
     null_mean : float
@@ -71,6 +73,8 @@ class NormAxis:
     r: float
     low: float
     high: float
+    low_emotions: float
+    high_emotions: float
     p: float
     null_mean: float
     draws: int
@@ -117,7 +121,7 @@ def norm_axis(
     inner = cosines[np.ix_(rated, rated)]
     reason = why_no_fit(inner, ratings, FEWEST_RATED)
     if reason is not None:
-        return NormAxis(NAN, NAN, NAN, NAN, NAN, 0, rated.size, predicted, reason)
+        return NormAxis(NAN, NAN, NAN, NAN, NAN, NAN, NAN, 0, rated.size, predicted, reason)
     smoother = leave_one_out(inner)
     predicted[rated] = smoother @ ratings
     r = correlation(predicted[rated], ratings)
@@ -130,10 +134,13 @@ def norm_axis(
     elif len(again):
         r_again = _correlations(leave_one_out(again) @ ratings, ratings[None])
         low, high = _interval(r, r_again, drawn.topics)
+    low_emotions, high_emotions = _over_emotions(r, inner, ratings)
     return NormAxis(
         r=r,
         low=low,
         high=high,
+        low_emotions=low_emotions,
+        high_emotions=high_emotions,
         p=permutation_p(r, null),
         null_mean=float(null.mean()) if null.size else NAN,
         draws=permutations,
@@ -195,9 +202,32 @@ def widened(draws: np.ndarray, topics: int) -> np.ndarray:
 
 def _interval(r: float, drawn: np.ndarray, topics: int) -> tuple[float, float]:
     """Centred interval of a correlation by Fisher's z, whose spread does not shrink near 1."""
-    z = np.arctanh(np.clip(np.append(drawn, r), -_NEAR_ONE, _NEAR_ONE))
+    z = _fishers_z(np.append(drawn, r))
     low, high = centred_interval(float(z[-1]), widened(z[:-1], topics))
     return float(np.tanh(low)), float(np.tanh(high))
+
+
+def _over_emotions(r: float, cosines: np.ndarray, ratings: np.ndarray) -> tuple[float, float]:
+    """Jackknife interval of r: the whole measured again without each emotion in turn.
+
+    The standard error of Fisher's z is sqrt((n - 1) / n * sum (z_i - mean z)^2), the quantile
+    Student's with n - 1 degrees of freedom. Fisher's own 1 / sqrt(n - 3) is too small: the
+    predictions share their training emotions.
+    """
+    n = len(ratings)
+    if n <= FEWEST_RATED:
+        return NAN, NAN
+    others = np.array([np.delete(np.arange(n), row) for row in range(n)])
+    smoothers = leave_one_out(cosines[others[:, :, None], others[:, None, :]])
+    predicted = np.einsum("rij,rj->ri", smoothers, ratings[others])
+    z = _fishers_z(_correlations(predicted, ratings[others]))
+    error = np.sqrt((n - 1) / n * np.sum((z - z.mean()) ** 2))
+    middle, reach = float(_fishers_z(np.array(r))), stdtrit(n - 1, 0.975) * error
+    return float(np.tanh(middle - reach)), float(np.tanh(middle + reach))
+
+
+def _fishers_z(r: np.ndarray) -> np.ndarray:
+    return np.asarray(np.arctanh(np.clip(r, -_NEAR_ONE, _NEAR_ONE)))
 
 
 def why_no_fit(cosines: np.ndarray, ratings: np.ndarray, fewest: int) -> str | None:

@@ -2,62 +2,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import permutations as every_order
 
 import numpy as np
 import pytest
 from planted import a_corpus
+from planted_affect import AROUSAL, EMOTIONS, VALENCE, affective_plane, as_vectors, with_norms
 from scipy.stats import pearsonr, permutation_test
 from sklearn.decomposition import PCA
 
 from evmlx.affect import affect_of
 from evmlx.circumplex import circumplex
-from evmlx.corpus import Corpus, Norms
 from evmlx.norm_correlation import norm_correlation
 from evmlx.published_separations import published_protocol
 from evmlx.results import to_json
-from evmlx.vectors import EmotionVectors
-
-EMOTIONS = tuple(f"emotion{e}" for e in range(12))
-VALENCE = {"positive": EMOTIONS[:3], "negative": EMOTIONS[3:]}
-AROUSAL = {"high": EMOTIONS[0:8:2], "low": EMOTIONS[1:8:2]}
-
-
-def as_vectors(denoised: np.ndarray) -> EmotionVectors:
-    layers, emotions, width = denoised.shape
-    return EmotionVectors(
-        emotions=EMOTIONS[:emotions],
-        layers=tuple(range(4, 4 + layers)),
-        raw=denoised.astype(np.float32),
-        denoised=denoised.astype(np.float32),
-        neutral_basis=tuple(np.zeros((0, width), np.float32) for _ in range(layers)),
-        neutral_variance=(float("nan"),) * layers,
-        story_mean=np.zeros((layers, width), np.float32),
-        residual_norm=np.full(layers, 10.0),
-        stories=(5,) * emotions,
-    )
-
-
-def with_norms(valence: np.ndarray, arousal: np.ndarray) -> Corpus:
-    dominance = np.random.default_rng(99).normal(size=len(EMOTIONS))
-    norms = Norms(
-        words=EMOTIONS,
-        valence=tuple(map(float, valence)),
-        arousal=tuple(map(float, arousal)),
-        dominance=tuple(map(float, dominance)),
-        exact=(True,) * len(EMOTIONS),
-        source="made up",
-    )
-    return a_corpus(EMOTIONS, {}, valence=VALENCE, arousal=AROUSAL, norms=norms)
-
-
-def affective_plane(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Vectors that lie, but for a little noise, in a plane of valence and arousal."""
-    valence = np.concatenate([rng.uniform(6, 9, 3), rng.uniform(1, 4, 9)])
-    arousal = rng.uniform(1, 9, 12)
-    axes, _ = np.linalg.qr(rng.normal(size=(20, 2)))
-    x, y = 3 * (valence - valence.mean()), 1 * (arousal - arousal.mean())
-    noise = 0.3 * rng.normal(size=(12, 20))
-    return np.outer(x, axes[:, 0]) + np.outer(y, axes[:, 1]) + noise, valence, arousal
 
 
 def test_planted_valence_and_arousal_are_found() -> None:
@@ -234,3 +192,31 @@ def test_equal_vectors_have_no_components() -> None:
     assert layer.components == () and layer.reason is not None
     lost = replace(vectors, denoised=np.zeros((1, 12, 20), np.float32))
     assert circumplex(lost, corpus, 0, 99).layers["layer_4"].reason is not None
+
+
+def test_p_among_the_negative_is_corrected_over_components() -> None:
+    """Against all 720 orders of six negative emotions, by hand."""
+    rng = np.random.default_rng(20)
+    arousal = rng.normal(size=9)
+    vectors = rng.normal(size=(9, 20)) + np.outer(arousal, rng.normal(size=20))
+    corpus = with_norms(rng.normal(size=12), np.append(arousal, np.zeros(3)))
+    negative = {"positive": EMOTIONS[:3], "negative": EMOTIONS[3:9]}
+    corpus = replace(corpus, valence=negative)
+    layer = circumplex(as_vectors(vectors[None]), corpus, 0, 9999).layers["layer_4"]
+    x, y = layer.coordinates[3:], arousal[3:]
+    observed = np.abs(np.corrcoef(x.T, y)[-1, :-1])
+    null = np.array([np.abs(np.corrcoef(x.T, order)[-1, :-1]) for order in every_order(y)])
+    for k, component in enumerate(layer.components):
+        assert abs(component["arousal_negative_r"]) == pytest.approx(observed[k])
+        exact = np.mean(null.max(axis=1) >= observed[k] - 1e-12)
+        assert component["arousal_negative_p_max"] == pytest.approx(exact, abs=0.02)
+        assert component["arousal_negative_p_max"] >= component["arousal_negative_p"]
+
+
+def test_fishers_interval_is_scipys() -> None:
+    rng = np.random.default_rng(21)
+    coordinates, norm = rng.normal(size=(12, 3)), rng.normal(size=12)
+    found = norm_correlation(coordinates, norm, 0, 9)
+    for k in range(3):
+        reference = pearsonr(coordinates[:, k], norm).confidence_interval(0.95)
+        assert (found.low[k], found.high[k]) == pytest.approx(tuple(reference), abs=1e-9)

@@ -137,7 +137,7 @@ def test_degenerate_input_has_a_reason(case: str) -> None:
         matrix, said = np.ones_like(matrix), "one direction"
     found = norm_axis(matrix, drawn, norm, 0, 99)
     assert found.reason is not None and said in found.reason
-    assert np.isnan([found.r, found.low, found.high, found.p, found.null_mean]).all()
+    assert np.isnan([found.r, found.low, found.high_emotions, found.p, found.null_mean]).all()
     assert np.isnan(found.predicted).all() and found.draws == 0
 
 
@@ -192,6 +192,38 @@ def test_interval_holds_what_other_topics_would_give(strength: float, noise: flo
     truth = np.mean(found)
     coverage = np.mean([low <= truth <= high for low, high in held])
     assert 0.93 <= coverage <= 0.97
+
+
+def test_jackknife_equals_refitting_without_each_emotion() -> None:
+    vectors, norm = a_scene(np.random.default_rng(13), 0.5)
+    found = measure(vectors, norm, 9)
+    u, z = unit(vectors), []
+    for left in range(EMOTIONS):
+        x, y = np.delete(u, left, axis=0), np.delete(norm, left)
+        spread = np.var(x, axis=0).sum() * len(x) / (len(x) - 1)
+        predicted = cross_val_predict(Ridge(alpha=spread), x, y, cv=LeaveOneOut())
+        z.append(np.arctanh(pearsonr(predicted, y).statistic))
+    reach = t.ppf(0.975, 19) * np.sqrt(19 * np.var(z))
+    assert found.low_emotions == pytest.approx(np.tanh(np.arctanh(found.r) - reach))
+    assert found.high_emotions == pytest.approx(np.tanh(np.arctanh(found.r) + reach))
+    norm[5:] = np.nan  # four would be left: too few to fit
+    assert np.isnan(measure(vectors, norm, 9).low_emotions)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strength", [0.6, 1.0])
+def test_interval_over_emotions_holds_what_other_emotions_would_give(strength: float) -> None:
+    rng = np.random.default_rng(14)
+    decay = np.exp(-np.arange(WIDTH) / 8)
+    axis = rng.normal(size=WIDTH) * decay
+    found = []
+    for _ in range(500):
+        norm = rng.normal(size=EMOTIONS)
+        vectors = rng.normal(size=(EMOTIONS, WIDTH)) * decay + strength * np.outer(norm, axis)
+        found.append(measure(vectors, norm, 1))
+    truth = np.mean([one.r for one in found])
+    coverage = np.mean([one.low_emotions <= truth <= one.high_emotions for one in found])
+    assert 0.93 <= coverage <= 0.985  # the weaker the axis, the more it errs on the safe side
 
 
 def test_leaving_one_out_never_sees_the_rating_left_out() -> None:
