@@ -18,7 +18,8 @@ from evmlx.corpus.reading import files, json_document, line_of, quoted
 from evmlx.corpus.types import Corpus, Scenario, Story
 from evmlx.errors import EvmlxError
 from evmlx.store import file_sha256
-from evmlx.textcontrol import WORD, TextAccuracy, text_accuracies
+from evmlx.style import WORD
+from evmlx.textcontrol import TextAccuracy, text_accuracies
 
 FEWEST_TO_MOST = 0.8  # stories of the emotion with the fewest, for one of that with the most
 LENGTH_TOLERANCE = 0.1  # of the corpus' mean number of words

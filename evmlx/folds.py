@@ -12,23 +12,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-GRADIENT_TOLERANCE = 1e-6
-"""Largest entry of the mean loss' gradient at which a fit counts as converged.
+from evmlx.logistic import fit_logistic, log_softmax
 
-scikit-learn's default of 1e-4 stops far short where there are more features than stories: on a
-width of 4,096 it changed one prediction in six.
-"""
-
-MOST_ITERATIONS = 5000
 MOST_WORKERS = 8  # each holds two copies of a fold's features
 
 Fit = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, bool]]
-"""(training rows, test rows) -> (predicted classes of the test rows, whether the fit converged)."""
+"""(training rows, test rows) -> (scores of the test rows for each class, whether it converged)."""
 
 
 def grouped_folds(groups: Sequence[str], folds: int, rng: np.random.Generator) -> np.ndarray:
@@ -89,16 +82,59 @@ def stratified_folds(labels: np.ndarray, folds: int, seed: int) -> np.ndarray:
     return fold_of
 
 
+def cell_splitting_folds(
+    cells: np.ndarray, units: Sequence[str], groups: Sequence[str], folds: int, seed: int
+) -> np.ndarray:
+    """Deal the units of a group to folds, so that every cell has stories in more than one fold.
+
+    Parameters
+    ----------
+    cells : ndarray of int, shape (N,)
+        Cell (emotion and topic) of each story.
+    units : sequence of str, length N
+        What is held out together within a group: a scene, or a story that stands by itself.
+    groups : sequence of str, length N
+        What is dealt by itself: the topic of each story, or its cell; a unit lies in one.
+    folds : int
+        Number of folds.
+    seed : int
+        Seed of the dealing.
+
+    Returns
+    -------
+    ndarray of int, shape (N,)
+        Fold in which each story is held out; -1 for stories of cells that lie in one fold whole,
+        which nothing could be learnt of.
+    """
+    rng = np.random.default_rng([seed, 2])
+    units_of: dict[str, dict[str, int]] = {}
+    for group, unit in sorted(set(zip(groups, units, strict=True))):
+        units_of.setdefault(group, {})[unit] = 0
+    for dealt in units_of.values():
+        order = rng.permutation(folds)
+        for at, unit in enumerate(rng.permutation(list(dealt))):
+            dealt[str(unit)] = int(order[at % folds])
+    fold_of = np.array([units_of[g][u] for g, u in zip(groups, units, strict=True)], np.int64)
+    for cell in np.unique(cells):
+        inside = cells == cell
+        if len(np.unique(fold_of[inside])) < 2:
+            fold_of[inside] = -1
+    return fold_of
+
+
 def missing_in_training(labels: np.ndarray, fold_of: np.ndarray) -> tuple[int, int] | None:
     """Find a class that is to be predicted in a fold without being in its training stories.
+
+    Stories whose fold is -1 are left out.
 
     Returns
     -------
     (fold, class) or None
     """
-    for fold in np.unique(fold_of):
-        held_out = fold_of == fold
-        untrained = np.setdiff1d(labels[held_out], labels[~held_out])
+    for fold in np.unique(fold_of[fold_of >= 0]):
+        untrained = np.setdiff1d(
+            labels[fold_of == fold], labels[(fold_of >= 0) & (fold_of != fold)]
+        )
         if untrained.size:
             return int(fold), int(untrained[0])
     return None
@@ -107,15 +143,7 @@ def missing_in_training(labels: np.ndarray, fold_of: np.ndarray) -> tuple[int, i
 def out_of_fold(fold_of: np.ndarray, fit: Fit, *, parallel: bool) -> tuple[np.ndarray, int]:
     """Predict every story by a classifier that was not trained on its fold.
 
-    Parameters
-    ----------
-    fold_of : ndarray of int, shape (N,)
-        Fold in which each story is held out.
-    fit : callable
-        Trains on some rows and predicts others.
-    parallel : bool
-        Run folds side by side. Each then has one BLAS thread: the products of a fit are too
-        narrow to share out, and threads that wait for each other cost more than they do.
+    Takes the class with the highest score; parameters as those of `scores_out_of_fold`.
 
     Returns
     -------
@@ -123,29 +151,52 @@ def out_of_fold(fold_of: np.ndarray, fit: Fit, *, parallel: bool) -> tuple[np.nd
     unconverged : int
         Folds whose fit did not reach its optimum.
     """
-    folds = np.unique(fold_of)
+    scores, unconverged = scores_out_of_fold(fold_of, fit, parallel=parallel)
+    return scores.argmax(axis=1), unconverged
+
+
+def scores_out_of_fold(fold_of: np.ndarray, fit: Fit, *, parallel: bool) -> tuple[np.ndarray, int]:
+    """Score every story by a classifier that was not trained on its fold.
+
+    Parameters
+    ----------
+    fold_of : ndarray of int, shape (N,)
+        Fold in which each story is held out; -1 leaves it out.
+    fit : callable
+        Trains on some rows and scores others.
+    parallel : bool
+        Run folds side by side. Each then has one BLAS thread: the products of a fit are too
+        narrow to share out, and threads that wait for each other cost more than they do.
+
+    Returns
+    -------
+    scores : ndarray of float64, shape (N, classes)
+        NaN for stories that are left out.
+    unconverged : int
+        Folds whose fit did not reach its optimum.
+    """
+    folds = np.unique(fold_of[fold_of >= 0])
     workers = min(len(folds), os.cpu_count() or 1, MOST_WORKERS) if parallel else 1
-    predicted = np.empty(len(fold_of), np.int64)
-    unconverged = 0
 
     def one(fold: int) -> tuple[np.ndarray, bool]:
-        return fit(np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold))
+        kept = fold_of >= 0
+        return fit(np.flatnonzero(kept & (fold_of != fold)), np.flatnonzero(fold_of == fold))
 
-    # scikit-learn's warning does not say which fold; `fit` looks at the gradient itself
+    # scikit-learn's warning does not say which fold; the count of `unconverged` does it once
     with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
         warnings.simplefilter("ignore", ConvergenceWarning)
         with ThreadPoolExecutor(workers) as pool:
-            for fold, (classes, converged) in zip(folds, pool.map(one, folds), strict=True):
-                predicted[fold_of == fold] = classes
-                unconverged += not converged
-    return predicted, unconverged
+            found = list(pool.map(one, folds))
+    scores = np.full((len(fold_of), found[0][0].shape[1]), np.nan)
+    for fold, (rows, _) in zip(folds, found, strict=True):
+        scores[fold_of == fold] = rows
+    return scores, sum(not converged for _, converged in found)
 
 
 def standardised_logistic(features: np.ndarray, labels: np.ndarray) -> Fit:
     """Multinomial logistic regression on features standardised by the training rows.
 
-    Minimises sum of losses + ||W||^2 / 2 (C = 1), intercepts not penalised. Fits in float32; where
-    rounding keeps that from the optimum, goes on in float64.
+    See `evmlx.logistic`: the sum of losses + ||W||^2 / 2 (C = 1), intercepts not penalised.
 
     Parameters
     ----------
@@ -157,36 +208,24 @@ def standardised_logistic(features: np.ndarray, labels: np.ndarray) -> Fit:
     Returns
     -------
     callable
-        For `out_of_fold`.
+        For `scores_out_of_fold`; its scores are log probabilities.
     """
+    count = int(labels.max(initial=-1)) + 1
 
     def fit(training: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, bool]:
-        """Train on some rows, predict others."""
+        """Train on some rows, score others."""
         scaler = StandardScaler(copy=False)
         known = scaler.fit_transform(features[training])
-        y = labels[training]
-        model = LogisticRegression(
-            C=1.0, tol=GRADIENT_TOLERANCE, max_iter=MOST_ITERATIONS, warm_start=True
-        )
-        for dtype in (np.float32, np.float64):
-            rows = known.astype(dtype, copy=False)
-            model.fit(rows, y)  # the second time from where the first one ended
-            converged = largest_gradient(model, rows, y) <= 2 * GRADIENT_TOLERANCE
-            if converged:
-                break
-        return np.asarray(model.predict(scaler.transform(features[test]))), converged
+        classes, class_of = np.unique(labels[training], return_inverse=True)
+        model = fit_logistic(known, class_of, len(classes))
+        scores = scaler.transform(features[test]) @ model.coefficients + model.intercepts
+        return spread(log_softmax(scores), classes, count), model.converged
 
     return fit
 
 
-def largest_gradient(model: LogisticRegression, rows: np.ndarray, y: np.ndarray) -> float:
-    """Largest entry, without sign, of the gradient that a fit brings to 0.
-
-    The gradient is that of the mean over rows of the loss and the penalty, with respect to the
-    coefficients: (X'(P - Y) + W / C) / N, with P the probabilities and Y the classes.
-    """
-    error = model.predict_proba(rows) - (y[:, None] == model.classes_)
-    if len(model.classes_) == 2:  # one row of coefficients, for the second class
-        error = error[:, 1:]
-    gradient = (error.T @ rows + model.coef_ / model.C) / len(rows)
-    return float(np.abs(gradient).max())
+def spread(scores: np.ndarray, classes: np.ndarray, count: int) -> np.ndarray:
+    """Give scores of some classes (rows, classes) a column for every class, -inf where unknown."""
+    wide = np.full((len(scores), count), -np.inf)
+    wide[:, classes] = scores
+    return wide

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import beta
+from scipy.stats import beta, norm, t
 
-from evmlx.resampling import draw_topics, percentile_interval
+from evmlx.resampling import draw_topics
 
 
 def clopper_pearson(successes: int, trials: int, level: float = 0.95) -> tuple[float, float]:
@@ -45,11 +45,44 @@ def clopper_pearson(successes: int, trials: int, level: float = 0.95) -> tuple[f
     return float(low), float(high)
 
 
+def expanded_interval(draws: np.ndarray, units: int) -> tuple[float, float]:
+    """95% percentile interval of bootstrap draws, widened for the small number of units.
+
+    The plain percentile interval of a mean is too narrow twice over: resampling n units has a
+    variance short of the unbiased one by (n - 1) / n, and its tails are those of the normal
+    distribution, not of t with n - 1 degrees of freedom. Its ends are moved to the quantiles
+    Phi(-q) and Phi(q) with q = sqrt(n / (n - 1)) t_{0.975, n - 1}, the "expanded percentile
+    interval": 1.9% and 98.1% for 30 topics instead of 2.5% and 97.5%.
+
+    Parameters
+    ----------
+    draws : ndarray, shape (n,)
+        A figure under resampled units; without draws, or where one is NaN, there is no interval.
+    units : int
+        Number of units resampled, two or more.
+
+    Returns
+    -------
+    low, high : float
+
+    References
+    ----------
+    Hesterberg (2015), "What Teachers Should Know About the Bootstrap", The American Statistician
+    69, section 5.3.
+    """
+    if draws.size == 0 or units < 2 or np.isnan(draws).any():
+        return float("nan"), float("nan")
+    tail = norm.cdf(-np.sqrt(units / (units - 1)) * t.ppf(0.975, units - 1))
+    low, high = np.quantile(draws, [tail, 1 - tail])
+    return float(low), float(high)
+
+
 class TopicBootstrap:
     """Draws of topics, to be applied to one figure after another.
 
     Stories of a topic stand or fall together, so topics are what is resampled. Figures that
-    share the draws can be compared draw by draw.
+    share the draws can be compared draw by draw. `weights` (draws, topics) says how often each
+    topic was drawn, `topic` (N,) which one each story belongs to.
 
     Parameters
     ----------
@@ -68,7 +101,7 @@ class TopicBootstrap:
         self.reason = drawn.reason
 
     def interval(self, values: np.ndarray, kept: np.ndarray | None = None) -> tuple[float, float]:
-        """95% percentile interval of the mean of `values` over stories.
+        """95% expanded percentile interval of the mean of `values` over stories.
 
         With w_t the times that topic t is drawn, s_t its sum and n_t its number of stories, a
         draw's mean is the ratio sum_t w_t s_t / sum_t w_t n_t: topics may differ in size.
@@ -91,4 +124,8 @@ class TopicBootstrap:
         sums = np.bincount(self.topic, weights=counted * values, minlength=topics)
         sizes = np.bincount(self.topic, weights=counted, minlength=topics)
         drawn = self.weights @ sizes
-        return percentile_interval((self.weights @ sums) / np.where(drawn > 0, drawn, np.nan))
+        return self.of_draws((self.weights @ sums) / np.where(drawn > 0, drawn, np.nan))
+
+    def of_draws(self, draws: np.ndarray) -> tuple[float, float]:
+        """95% expanded percentile interval of a figure computed under each of `weights`."""
+        return expanded_interval(draws, self.weights.shape[1])

@@ -1,62 +1,54 @@
 """Linear probe: whether a story's emotion can be read off its residual, and off its words.
 
-Knows nothing about emotion vectors; the probe is trained on other stories' residuals.
+Knows nothing about files. The classifiers are in `evmlx.folds`, `evmlx.nearest` and
+`evmlx.within_scene`, how stories are dealt to them in `evmlx.splits`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from evmlx.errors import EvmlxError
-from evmlx.folds import (
-    Fit,
-    grouped_folds,
-    missing_in_training,
-    out_of_fold,
-    standardised_logistic,
-    stratified_folds,
-)
+from evmlx.folds import Fit, standardised_logistic
 from evmlx.intervals import TopicBootstrap
-from evmlx.probe_results import Folds, Gain, LayerProbe, Probe
+from evmlx.nearest import nearest_vector
+from evmlx.probe_figures import (
+    Outcome,
+    Task,
+    absent,
+    cluster_accuracy,
+    confusion,
+    cross_validate,
+    gain,
+    selectivity,
+)
+from evmlx.probe_results import NAN, LayerProbe, Probe
+from evmlx.selectivity import Selectivity, no_selectivity
+from evmlx.splits import FOLDS, Split, Splits, deal
 from evmlx.store import Activations
-from evmlx.textcontrol import no_shared_words, tfidf_pipeline
+from evmlx.style import style_rows
+from evmlx.textcontrol import no_shared_words, term_counts, tfidf_logistic
+from evmlx.within_scene import scene_centred, scene_centred_tfidf
 
 if TYPE_CHECKING:
     from evmlx.corpus import Corpus
 
-FOLDS = 5
-NAN = float("nan")
+__all__ = ["FOLDS", "probe"]
 
 
 @dataclass(frozen=True)
-class _Split:
-    """Stories dealt to folds, or the reason why they cannot be."""
+class _Texts:
+    """Outcomes of the text controls."""
 
-    grouping: str
-    fold_of: np.ndarray
-    reason: str | None
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    """Out-of-fold predictions, None where there is a reason; and their accuracy."""
-
-    folds: Folds
-    predicted: np.ndarray | None
-
-
-@dataclass(frozen=True)
-class _Task:
-    """What is the same at every layer."""
-
-    emotions: tuple[str, ...]
-    labels: np.ndarray
-    cluster_of: np.ndarray  # cluster of each emotion, -1 for none
-    bootstrap: TopicBootstrap
+    tfidf: Outcome
+    style: Outcome
+    domain: Outcome
+    scene: Outcome
 
 
 def probe(
@@ -68,14 +60,18 @@ def probe(
     *,
     seed: int,
     draws: int = 2000,
+    scenes: Sequence[str | None] | None = None,
+    domains: Sequence[str | None] | None = None,
+    neutral_basis: Mapping[int, np.ndarray] | None = None,
+    primary_layer: int | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Probe:
-    """Train and score linear probes at every layer, beside a bag of words.
+    """Train and score linear probes at every layer, each beside what the text alone gives.
 
     Multinomial logistic regression, C = 1, on features standardised within the training folds;
-    five folds grouped by topic, and five stratified ones as published. The text control goes
-    through the same grouped folds. Intervals resample topics; all share their draws, so that
-    differences are paired.
+    folds grouped by topic, by domain, and stratified ones as published. TF-IDF and style go
+    through the same folds. Intervals resample topics; all share their draws, so that differences
+    are paired.
 
     Parameters
     ----------
@@ -86,9 +82,16 @@ def probe(
     corpus : Corpus
         For the order of the emotions and their clusters.
     seed : int
-        Seed of the folds and of the bootstrap.
+        Seed of the folds, of the random labels and of the bootstrap.
     draws : int
         Bootstrap draws.
+    scenes, domains : sequence of str or None, length N, optional
+        Scene of each story and domain of its topic; without them the figures that need them are
+        missing.
+    neutral_basis : mapping of int to ndarray (k, hidden), optional
+        Neutral components of each layer, which the nearest vector is had without.
+    primary_layer : int, optional
+        The layer at which selectivity is measured; every layer by default.
     progress : callable, optional
         Takes a line before each step.
 
@@ -103,40 +106,43 @@ def probe(
 
     References
     ----------
-    The published protocol is that of emotion-vector-bench (2026).
+    Hewitt and Liang (2019), "Designing and Interpreting Probes with Control Tasks", EMNLP. The
+    published protocol is that of emotion-vector-bench (2026).
     """
     if not len(stories.ids) == len(labels) == len(topic_ids) == len(texts):
         raise EvmlxError(
             f"{len(stories.ids)} stories, {len(labels)} labels, {len(topic_ids)} topics and "
             f"{len(texts)} texts: give one of each for every story"
         )
+    say = progress or (lambda _: None)
     task = _task(labels, topic_ids, corpus, seed, draws)
-    splits = _grouped_split(task, topic_ids, seed), _stratified_split(task, seed)
-    return _probe(stories, texts, task, splits, draws, progress or (lambda _: None))
-
-
-def _probe(
-    stories: Activations,
-    texts: Sequence[str],
-    task: _Task,
-    splits: tuple[_Split, _Split],
-    draws: int,
-    say: Callable[[str], None],
-) -> Probe:
-    say("probe: TF-IDF, folds grouped by topic")
-    text = _text_outcome(texts, task, splits[0])
+    splits = deal(task.labels, task.emotions, topic_ids, scenes, domains, seed)
+    say("probe: the text alone")
+    controls = _text_outcomes(texts, task, splits)
     layers = {}
     for at in np.argsort(stories.layers):
-        say(f"probe: layer {stories.layers[at]}")
-        name = f"layer_{stories.layers[at]}"
-        layers[name] = _layer_probe(stories.pooled[:, at], task, *splits, text)
+        layer = stories.layers[at]
+        say(f"probe: layer {layer}")
+        layers[f"layer_{layer}"] = _layer_probe(
+            stories.pooled[:, at],
+            task,
+            splits,
+            controls,
+            basis=(neutral_basis or {}).get(layer),
+            control_seed=seed if primary_layer in (None, layer) else None,
+        )
     return Probe(
         emotions=task.emotions,
         n_emotions=len(task.emotions),
         chance=1 / len(task.emotions) if task.emotions else NAN,
         draws=draws,
         layers=layers,
-        text_control={"tfidf": text.folds},
+        text_control={
+            "tfidf": controls.tfidf.folds,
+            "style": controls.style.folds,
+            "tfidf_leave_one_domain_out": controls.domain.folds,
+            "within_scene": controls.scene.folds,
+        },
     )
 
 
@@ -146,14 +152,14 @@ def _task(
     corpus: Corpus,
     seed: int,
     draws: int,
-) -> _Task:
+) -> Task:
     found = set(labels)
     emotions = [emotion for emotion in corpus.emotions if emotion in found]
     row_of = {emotion: row for row, emotion in enumerate(emotions)}
     cluster_of = np.full(len(emotions), -1)
     for number, members in enumerate(corpus.clusters.values()):
         cluster_of[[row_of[e] for e in members if e in row_of]] = number
-    return _Task(
+    return Task(
         emotions=tuple(emotions),
         labels=np.array([row_of[label] for label in labels], np.int64),
         cluster_of=cluster_of,
@@ -161,120 +167,102 @@ def _task(
     )
 
 
-def _grouped_split(task: _Task, topic_ids: Sequence[str], seed: int) -> _Split:
-    nowhere = np.zeros(0, np.int64)
-    topics = len(set(topic_ids))
-    if len(task.emotions) < 2:
-        return _Split("topic", nowhere, "fewer than two emotions: there is nothing to tell apart")
-    if topics < FOLDS:
-        return _Split("topic", nowhere, f"{topics} topics are too few for {FOLDS} folds")
-    fold_of = grouped_folds(topic_ids, FOLDS, np.random.default_rng([seed, 0]))
-    untrained = missing_in_training(task.labels, fold_of)
-    if untrained is not None:
-        emotion = task.emotions[untrained[1]]
-        return _Split("topic", nowhere, f"all topics of {emotion!r} are held out together")
-    return _Split("topic", fold_of, None)
-
-
-def _stratified_split(task: _Task, seed: int) -> _Split:
-    nowhere = np.zeros(0, np.int64)
-    counts = np.bincount(task.labels, minlength=len(task.emotions))
-    if len(task.emotions) < 2:
-        reason = "fewer than two emotions: there is nothing to tell apart"
-        return _Split("stratified", nowhere, reason)
-    if counts.min() < FOLDS:
-        few = int(counts.argmin())
-        reason = f"{task.emotions[few]!r} has {counts[few]} stories, too few for {FOLDS} folds"
-        return _Split("stratified", nowhere, reason)
-    return _Split("stratified", stratified_folds(task.labels, FOLDS, seed), None)
-
-
-def _cross_validate(task: _Task, split: _Split, fit: Fit, *, parallel: bool) -> _Outcome:
-    if split.reason is not None:
-        return _Outcome(_no_folds(split.grouping, len(task.labels), split.reason), None)
-    predicted, unconverged = out_of_fold(split.fold_of, fit, parallel=parallel)
-    right = (predicted == task.labels).astype(np.float64)
-    low, high = task.bootstrap.interval(right)
-    folds = Folds(
-        accuracy=float(right.mean()),
-        low=low,
-        high=high,
-        fold_accuracies=tuple(float(right[split.fold_of == f].mean()) for f in range(FOLDS)),
-        folds=FOLDS,
-        grouping=split.grouping,
-        n=len(right),
-        unconverged=unconverged,
-        reason=task.bootstrap.reason,
-    )
-    return _Outcome(folds, predicted)
-
-
-def _no_folds(grouping: str, n: int, reason: str) -> Folds:
-    return Folds(NAN, NAN, NAN, (), FOLDS, grouping, n, 0, reason)
-
-
-def _text_outcome(texts: Sequence[str], task: _Task, split: _Split) -> _Outcome:
+def _text_outcomes(texts: Sequence[str], task: Task, splits: Splits) -> _Texts:
+    style = standardised_logistic(style_rows(texts).astype(np.float32), task.labels)
     try:
-        return _cross_validate(task, split, _fit_texts(texts, task.labels), parallel=False)
+        counts = term_counts(texts)
     except ValueError as error:
         why = no_shared_words(error)
-        return _Outcome(_no_folds(split.grouping, len(task.labels), why), None)
+        words = [absent(split, why) for split in (splits.topic, splits.domain, splits.scene)]
+    else:
+        tfidf = tfidf_logistic(counts, task.labels)
+        centred = scene_centred_tfidf(counts, task.labels, splits.scene_of)
+        words = [
+            _text_outcome(task, splits.topic, tfidf),
+            _text_outcome(task, splits.domain, tfidf),
+            _text_outcome(task, splits.scene, centred),
+        ]
+    return _Texts(words[0], cross_validate(task, splits.topic, style, parallel=True), *words[1:])
 
 
-def _fit_texts(texts: Sequence[str], labels: np.ndarray) -> Fit:
-    def fit(training: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, bool]:
-        pipeline = tfidf_pipeline()
-        pipeline.fit([texts[row] for row in training], labels[training])
-        classifier = pipeline[-1]
-        converged = bool((classifier.n_iter_ < classifier.max_iter).all())
-        return np.asarray(pipeline.predict([texts[row] for row in test])), converged
-
-    return fit
+def _text_outcome(task: Task, split: Split, fit: Fit) -> Outcome:
+    try:
+        return cross_validate(task, split, fit, parallel=True)
+    except ValueError as error:
+        return absent(split, no_shared_words(error))
 
 
 def _layer_probe(
-    residuals: np.ndarray, task: _Task, grouped: _Split, stratified: _Split, text: _Outcome
+    residuals: np.ndarray,
+    task: Task,
+    splits: Splits,
+    texts: _Texts,
+    *,
+    basis: np.ndarray | None,
+    control_seed: int | None,
 ) -> LayerProbe:
     if len(residuals) and (residuals == residuals[0]).all():
-        reason = "all stories have the same residual at this layer"
-        grouped = _Split("topic", grouped.fold_of, grouped.reason or reason)
-        stratified = _Split("stratified", stratified.fold_of, stratified.reason or reason)
-    fit = standardised_logistic(residuals, task.labels)
-    model = _cross_validate(task, grouped, fit, parallel=True)
-    published = _cross_validate(task, stratified, fit, parallel=True).folds
-    if model.predicted is None or text.predicted is None:
-        gain = Gain(NAN, NAN, NAN, model.folds.reason or text.folds.reason)
-        return LayerProbe(model.folds, published, gain, None, {}, {}, NAN, NAN, NAN, NAN)
-    right = (model.predicted == task.labels).astype(np.float64)
-    difference = right - (text.predicted == task.labels)
-    gain = Gain(float(difference.mean()), *task.bootstrap.interval(difference), None)
-    of_emotion = [task.labels == row for row in range(len(task.emotions))]
-    intervals = [task.bootstrap.interval(right, kept) for kept in of_emotion]
-    confusion = _confusion(task.labels, model.predicted, len(task.emotions))
+        splits = splits.without("all stories have the same residual at this layer")
+    fit_to = partial(standardised_logistic, residuals)
+    fit = fit_to(task.labels)
+    grouped = cross_validate(task, splits.topic, fit, parallel=True)
+    domain = cross_validate(task, splits.domain, fit, parallel=True)
+    scene = _within_scene(residuals, task, splits)
+    nearest = nearest_vector(residuals, task.labels, basis)
+    table, recall, recall_interval, clusters = _tables(task, grouped)
     return LayerProbe(
-        model.folds,
-        published,
-        gain,
-        confusion,
-        dict(zip(task.emotions, confusion.diagonal().tolist(), strict=True)),
-        dict(zip(task.emotions, intervals, strict=True)),
-        *_cluster_accuracy(task, model.predicted),
+        grouped=grouped.folds,
+        published=cross_validate(task, splits.stratified, fit, parallel=True).folds,
+        leave_one_domain_out=domain.folds,
+        within_scene=scene.folds,
+        nearest=cross_validate(task, splits.topic, nearest, parallel=True).folds,
+        selectivity=_selectivity(task, splits, fit_to, control_seed),
+        gain_over_tfidf=gain(task, grouped, texts.tfidf),
+        gain_over_style=gain(task, grouped, texts.style),
+        leave_one_domain_out_gain=gain(task, domain, texts.domain),
+        within_scene_gain=gain(task, scene, texts.scene),
+        confusion=table,
+        recall=recall,
+        recall_interval=recall_interval,
+        cluster_accuracy=clusters[0],
+        cluster_low=clusters[1],
+        cluster_high=clusters[2],
+        cluster_chance=clusters[3],
     )
 
 
-def _confusion(labels: np.ndarray, predicted: np.ndarray, emotions: int) -> np.ndarray:
-    counts = np.bincount(labels * emotions + predicted, minlength=emotions**2)
-    table = counts.reshape(emotions, emotions).astype(np.float64)
-    return np.asarray(table / table.sum(axis=1, keepdims=True))
+def _within_scene(residuals: np.ndarray, task: Task, splits: Splits) -> Outcome:
+    if splits.scene.reason is not None:
+        return absent(splits.scene)
+    fit = standardised_logistic(scene_centred(residuals, splits.scene_of), task.labels)
+    return cross_validate(task, splits.scene, fit, parallel=True)
 
 
-def _cluster_accuracy(task: _Task, predicted: np.ndarray) -> tuple[float, float, float, float]:
-    """Accuracy at the level of clusters, its interval, and that of a guess at random."""
-    cluster = task.cluster_of[task.labels]
-    kept = cluster >= 0
-    if not kept.any():
-        return NAN, NAN, NAN, NAN
-    right = (task.cluster_of[predicted] == cluster).astype(np.float64)
-    sizes = np.bincount(task.cluster_of[task.cluster_of >= 0])
-    chance = float(sizes[cluster[kept]].mean() / len(task.emotions))
-    return float(right[kept].mean()), *task.bootstrap.interval(right, kept), chance
+def _selectivity(
+    task: Task, splits: Splits, fit_to: Callable[[np.ndarray], Fit], seed: int | None
+) -> Selectivity:
+    if seed is None:
+        return no_selectivity(splits.cell.n, "measured at the primary layer only")
+    rng = np.random.default_rng([seed, 3])
+    return selectivity(task, splits.cell, splits.cells, fit_to, rng)
+
+
+def _tables(
+    task: Task, model: Outcome
+) -> tuple[
+    np.ndarray | None,
+    dict[str, float],
+    dict[str, tuple[float, float]],
+    tuple[float, float, float, float],
+]:
+    """Confusions, recall with its intervals, and accuracy at the level of clusters."""
+    if model.predicted is None:
+        return None, {}, {}, (NAN, NAN, NAN, NAN)
+    table = confusion(task.labels, model.predicted, len(task.emotions))
+    recall = dict(zip(task.emotions, table.diagonal().tolist(), strict=True))
+    right = (model.predicted == task.labels).astype(np.float64)
+    intervals = {
+        emotion: task.bootstrap.interval(right, task.labels == row)
+        for row, emotion in enumerate(task.emotions)
+    }
+    return table, recall, intervals, cluster_accuracy(task, model.predicted)

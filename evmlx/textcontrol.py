@@ -6,119 +6,23 @@ scikit-learn is imported inside the functions, so that importing this module cos
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evmlx.style import function_word_features, style_features
+
 if TYPE_CHECKING:
+    from scipy.sparse import csr_array
     from sklearn.pipeline import Pipeline
 
     from evmlx.folds import Fit
 
-PUNCTUATION = (".", ",", ";", ":", "?", "!", "-", "\u2013", "\u2014", "(", ")", "'", '"', "\u2026")
-
-# Closed-class words of English: articles, pronouns, prepositions, conjunctions, auxiliaries,
-# particles and a few adverbs without content, after the list of Mosteller and Wallace (1964).
-FUNCTION_WORDS = tuple(
-    """
-    a an the this that these those each every either neither some any no none all both half many
-    much more most few fewer less least several enough other another such same
-    i me my mine myself you your yours yourself yourselves he him his himself she her hers herself
-    it its itself we us our ours ourselves they them their theirs themselves one oneself
-    who whom whose which what someone somebody something anyone anybody anything
-    everyone everybody everything nobody nothing
-    about above across after against along among around as at before behind below beneath beside
-    besides between beyond by down during except for from in inside into like near of off on onto
-    out outside over past per since through throughout till to toward towards under until up upon
-    with within without
-    and but or nor so yet if because although though unless while whereas whether than
-    when whenever where wherever why how
-    am is are was were be been being have has had having do does did doing done
-    can could may might must shall should will would ought
-    not never ever always often still just only even also too very quite rather almost already
-    again once then now here there thus hence perhaps maybe else instead
-    don't doesn't didn't won't wouldn't can't couldn't shouldn't isn't aren't wasn't weren't
-    haven't hasn't hadn't i'm i'd i'll i've you're you'd you'll you've he's he'd he'll she's she'd
-    she'll it's we're we'd we'll we've they're they'd they'll they've that's there's what's
-    """.split()
-)
-
-# What one counts as a word by eye: "don't" and "half-past" are one each.
-WORD = re.compile(r"\w+(?:['\u2019-]\w+)*")
-_SENTENCE_END = re.compile(r"(?<=[.!?\u2026])[\"'\u2019\u201d)]*\s+|\n+")
-
-
-def style_features(texts: Sequence[str]) -> np.ndarray:
-    """Measure sentence lengths, word lengths and punctuation.
-
-    Parameters
-    ----------
-    texts : sequence of str, N of them
-
-    Returns
-    -------
-    ndarray of float64, shape (N, 9 + punctuation marks)
-        Words; sentences; mean, standard deviation, least and most words a sentence; mean and
-        standard deviation of letters a word; share of words of seven letters or more; then the
-        count of each mark of `PUNCTUATION` in the text.
-    """
-    rows = []
-    for text in texts:
-        words = WORD.findall(text)
-        letters = np.array([len(word) for word in words] or [0], dtype=float)
-        counts = [len(WORD.findall(sentence)) for sentence in _SENTENCE_END.split(text)]
-        lengths = np.array([n for n in counts if n] or [0], dtype=float)
-        rows.append(
-            [
-                float(len(words)),
-                float(len(lengths)),
-                lengths.mean(),
-                lengths.std(),
-                lengths.min(),
-                lengths.max(),
-                letters.mean(),
-                letters.std(),
-                (letters >= 7).mean(),
-                *(float(text.count(mark)) for mark in PUNCTUATION),
-            ]
-        )
-    return np.array(rows, dtype=float).reshape(len(texts), 9 + len(PUNCTUATION))
-
-
-def function_word_features(texts: Sequence[str]) -> np.ndarray:
-    """Count function words, per hundred words of the text.
-
-    Returns
-    -------
-    ndarray of float64, shape (N, len(FUNCTION_WORDS))
-        In the order of `FUNCTION_WORDS`.
-    """
-    column = {word: k for k, word in enumerate(FUNCTION_WORDS)}
-    counts = np.zeros((len(texts), len(column)))
-    for row, text in enumerate(texts):
-        words = [word.lower().replace("\u2019", "'") for word in WORD.findall(text)]
-        for word in words:
-            if word in column:
-                counts[row, column[word]] += 1
-        counts[row] *= 100 / max(len(words), 1)
-    return counts
-
-
-def style_pipeline() -> Pipeline:
-    """Build an untrained classifier for `style_features` and `function_word_features`.
-
-    Standardising, then multinomial logistic regression with C = 1, as the probe on activations.
-    It takes feature matrices, which may be stacked: both features do not depend on other texts,
-    so computing them once, outside the folds, leaks nothing.
-    """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    return make_pipeline(StandardScaler(), LogisticRegression(C=1.0, max_iter=2000))
+TERM_WORDS = (1, 2)  # words in a term
+FEWEST_TEXTS = 2  # in which a term stands
+TFIDF_C = 10.0
 
 
 def tfidf_pipeline() -> Pipeline:
@@ -133,8 +37,93 @@ def tfidf_pipeline() -> Pipeline:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
-    words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
-    return make_pipeline(words, LogisticRegression(C=10.0, max_iter=2000))
+    words = TfidfVectorizer(ngram_range=TERM_WORDS, min_df=FEWEST_TEXTS, sublinear_tf=True)
+    return make_pipeline(words, LogisticRegression(C=TFIDF_C, max_iter=2000))
+
+
+def term_counts(texts: Sequence[str]) -> csr_array:
+    """Count every word and word pair of every text, (N, terms), to be cut down fold by fold.
+
+    Raises
+    ------
+    ValueError
+        If no text has a word, see `no_shared_words`.
+    """
+    from scipy.sparse import csr_array
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    counts = CountVectorizer(ngram_range=TERM_WORDS)
+    return csr_array(counts.fit_transform(texts))
+
+
+def tfidf_rows(counts: csr_array, training: np.ndarray) -> csr_array:
+    """TF-IDF of all texts, with terms and weights of the training texts alone.
+
+    The same as fitting the vectorizer of `tfidf_pipeline` to the training texts, without
+    reading texts anew in every fold.
+
+    Parameters
+    ----------
+    counts : csr_array, shape (N, terms)
+    training : ndarray of int
+        Rows to learn terms and their weights from.
+
+    Returns
+    -------
+    csr_array of float64, shape (N, terms kept)
+
+    Raises
+    ------
+    ValueError
+        If no term stands in two training texts, see `no_shared_words`.
+    """
+    from scipy.sparse import csr_array
+    from sklearn.feature_extraction.text import TfidfTransformer
+
+    known = counts[training]
+    texts_with = np.bincount(known.indices, minlength=counts.shape[1])
+    kept = np.flatnonzero(texts_with >= FEWEST_TEXTS)
+    if kept.size == 0:
+        raise ValueError("no terms remain")
+    weights = TfidfTransformer(sublinear_tf=True).fit(known[:, kept])
+    return csr_array(weights.transform(counts[:, kept]))
+
+
+def tfidf_logistic(counts: csr_array, labels: np.ndarray) -> Fit:
+    """Return `tfidf_pipeline` as a fit for `evmlx.folds.scores_out_of_fold`.
+
+    Parameters
+    ----------
+    counts : csr_array, shape (N, terms)
+        From `term_counts`.
+    labels : ndarray of int, shape (N,)
+    """
+
+    def fit(training: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, bool]:
+        rows = tfidf_rows(counts, training)
+        return text_logistic(rows[training], labels[training], rows[test], int(labels.max()) + 1)
+
+    return fit
+
+
+def text_logistic(
+    known: np.ndarray | csr_array, labels: np.ndarray, others: np.ndarray | csr_array, classes: int
+) -> tuple[np.ndarray, bool]:
+    """Train the classifier of `tfidf_pipeline` and score other rows.
+
+    Returns
+    -------
+    scores : ndarray of float64, shape (rows of `others`, classes)
+        Log probabilities; -inf for a class that `labels` lacks.
+    converged : bool
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    from evmlx.folds import spread
+
+    model = LogisticRegression(C=TFIDF_C, max_iter=2000).fit(known, labels)
+    scores = spread(model.predict_log_proba(others), model.classes_, classes)
+    return scores, bool((model.n_iter_ < model.max_iter).all())
 
 
 @dataclass(frozen=True)
@@ -195,24 +184,24 @@ def text_accuracies(
         Style, function words, TF-IDF; on the same folds, 5 by topic or one for each topic where
         there are fewer.
     """
-    from evmlx.folds import out_of_fold
+    from evmlx.folds import out_of_fold, standardised_logistic
     from evmlx.intervals import TopicBootstrap
 
     names, y = np.unique(np.asarray(labels, dtype=str), return_inverse=True)
     chance = float(np.bincount(y).max() / len(y))
     fold_of, reason = _topic_folds(y, names, topic_ids)
-    variants: tuple[tuple[str, Callable[[], Pipeline], np.ndarray], ...] = (
-        ("style", style_pipeline, style_features(texts)),
-        ("function words", style_pipeline, function_word_features(texts)),
-        ("TF-IDF", tfidf_pipeline, np.array(texts, dtype=object)),
+    variants: tuple[tuple[str, Callable[[], Fit]], ...] = (
+        ("style", lambda: standardised_logistic(style_features(texts), y)),
+        ("function words", lambda: standardised_logistic(function_word_features(texts), y)),
+        ("TF-IDF", lambda: tfidf_logistic(term_counts(texts), y)),
     )
     bootstrap = TopicBootstrap(topic_ids, 2000, rng)
     results = []
-    for name, pipeline, features in variants:
+    for name, fit in variants:
         why = reason
         if why is None:
             try:
-                predicted, _ = out_of_fold(fold_of, _fit(pipeline, features, y), parallel=True)
+                predicted, _ = out_of_fold(fold_of, fit(), parallel=True)
             except ValueError as error:
                 why = no_shared_words(error)
         if why is not None:
@@ -243,11 +232,3 @@ def _topic_folds(
     if missing is not None:
         return fold_of, f'all topics of "{names[missing[1]]}" are in one fold: none to learn from'
     return fold_of, None
-
-
-def _fit(pipeline: Callable[[], Pipeline], features: np.ndarray, y: np.ndarray) -> Fit:
-    def fit(training: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, bool]:
-        model = pipeline().fit(features[training], y[training])
-        return np.asarray(model.predict(features[test])), True
-
-    return fit

@@ -1,30 +1,20 @@
 from __future__ import annotations
 
 import json
-import warnings
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from planted import Planted, a_corpus, activations, planted, thinned
-from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import confusion_matrix
 from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-import evmlx.folds
 from evmlx.corpus import Corpus
 from evmlx.errors import EvmlxError
-from evmlx.folds import (
-    grouped_folds,
-    largest_gradient,
-    missing_in_training,
-    out_of_fold,
-    standardised_logistic,
-    stratified_folds,
-)
+from evmlx.folds import grouped_folds
 from evmlx.probe import probe
 from evmlx.probe_results import Probe
 from evmlx.results import to_json
@@ -34,7 +24,17 @@ def a_probe(given: Planted, corpus: Corpus | None = None, seed: int = 0) -> Prob
     """Probe with texts that say nothing about the emotion."""
     texts = [f"the same words {scene.split('/')[1]}" for scene in given.scenes]
     corpus = corpus or a_corpus(given.emotions, {})
-    return probe(given.stories, given.labels, given.topic_ids, texts, corpus, seed=seed, draws=200)
+    return probe(
+        given.stories,
+        given.labels,
+        given.topic_ids,
+        texts,
+        corpus,
+        seed=seed,
+        draws=200,
+        scenes=given.scenes,
+        domains=[f"domain {int(topic[5:]) % 3}" for topic in given.topic_ids],
+    )
 
 
 def reference(features: np.ndarray, labels: np.ndarray, fold_of: np.ndarray) -> np.ndarray:
@@ -42,106 +42,6 @@ def reference(features: np.ndarray, labels: np.ndarray, fold_of: np.ndarray) -> 
     pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=1, tol=1e-8, max_iter=20_000))
     split = PredefinedSplit(fold_of)
     return np.asarray(cross_val_predict(pipeline, features.astype(float), labels, cv=split))
-
-
-def test_grouped_folds_hold_whole_topics_and_equal_sizes() -> None:
-    topics = np.repeat([f"t{n}" for n in range(30)], 100)
-    fold_of = grouped_folds(topics.tolist(), 5, np.random.default_rng(3))
-    assert np.bincount(fold_of).tolist() == [600] * 5
-    assert all(len(set(fold_of[topics == topic])) == 1 for topic in set(topics))
-
-
-def test_grouped_folds_are_even_for_uneven_topics() -> None:
-    sizes = np.random.default_rng(0).integers(1, 40, size=23)
-    topics = np.repeat([f"t{n}" for n in range(23)], sizes)
-    loads = np.bincount(grouped_folds(topics.tolist(), 5, np.random.default_rng(3)), minlength=5)
-    assert loads.max() - loads.min() <= 10  # dealt at random: some 50
-
-
-def test_grouped_folds_depend_on_the_seed_not_on_the_order_of_stories() -> None:
-    topics = np.repeat([f"t{n}" for n in range(30)], 4)
-    order = np.random.default_rng(0).permutation(120)
-    first = grouped_folds(topics.tolist(), 5, np.random.default_rng(3))
-    again = grouped_folds(topics[order].tolist(), 5, np.random.default_rng(3))
-    other = grouped_folds(topics.tolist(), 5, np.random.default_rng(4))
-    assert (first[order] == again).all()
-    assert (first != other).any()
-
-
-def test_stratified_folds_spread_every_class() -> None:
-    labels = np.repeat(np.arange(4), [10, 25, 5, 15])
-    fold_of = stratified_folds(labels, 5, 0)
-    for label, size in enumerate([10, 25, 5, 15]):
-        assert np.bincount(fold_of[labels == label], minlength=5).tolist() == [size // 5] * 5
-
-
-def test_class_that_one_fold_holds_whole_is_found() -> None:
-    labels = np.array([0, 0, 1, 1, 2, 2])
-    assert missing_in_training(labels, np.array([0, 1, 0, 1, 0, 1])) is None
-    assert missing_in_training(labels, np.array([0, 1, 0, 1, 1, 1])) == (1, 2)
-
-
-@pytest.mark.parametrize("classes", [2, 6])
-@pytest.mark.parametrize(("width", "signal"), [(30, 0.5), (400, 0.15)])
-def test_predictions_equal_scikit_learns_pipeline(width: int, signal: float, classes: int) -> None:
-    rng = np.random.default_rng(width)
-    labels = np.tile(np.arange(classes), 180 // classes)
-    spectrum = np.arange(1, width + 1) ** -0.5
-    features = (
-        rng.normal(size=(180, width)) + signal * rng.normal(size=(classes, width))[labels]
-    ) * (spectrum)
-    features = (features @ rng.normal(size=(width, width)) + 50).astype(np.float32)
-    fold_of = np.arange(180) // classes % 5
-    fit = standardised_logistic(features, labels)
-    predicted, unconverged = out_of_fold(fold_of, fit, parallel=True)
-    expected = reference(features, labels, fold_of)
-    assert 1 / classes < (expected == labels).mean() < 1  # or the comparison says little
-    assert (predicted == expected).all()
-    assert unconverged == 0
-
-
-def test_fit_that_stops_short_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(0)
-    labels = np.tile(np.arange(5), 20)
-    fit = standardised_logistic(rng.normal(size=(100, 60)).astype(np.float32), labels)
-    monkeypatch.setattr(evmlx.folds, "MOST_ITERATIONS", 3)
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always")
-        assert out_of_fold(np.arange(100) % 5, fit, parallel=True)[1] == 5
-    assert not told  # the count says it, once
-
-
-def test_float64_takes_over_where_float32_cannot_reach_the_optimum(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    rng = np.random.default_rng(0)
-    labels = np.tile(np.arange(5), 20)
-    features = rng.normal(size=(100, 60)).astype(np.float32)
-    fit = standardised_logistic(features, labels)
-    monkeypatch.setattr(evmlx.folds, "GRADIENT_TOLERANCE", 1e-7)
-    single = LogisticRegression(C=1, tol=1e-7, max_iter=5000).fit(features, labels)
-    assert largest_gradient(single, features, labels) > 2e-7
-    assert out_of_fold(np.arange(100) % 5, fit, parallel=False)[1] == 0
-
-
-@pytest.mark.parametrize("classes", [2, 3])
-def test_gradient_is_that_of_the_mean_penalised_loss(classes: int) -> None:
-    rng = np.random.default_rng(0)
-    rows, labels = rng.normal(size=(40, 5)), np.arange(40) % classes
-    model = LogisticRegression(C=1, tol=0.1).fit(rows, labels)
-
-    def loss(coefficients: np.ndarray) -> float:
-        scores = rows @ coefficients.T + model.intercept_
-        scores = np.c_[np.zeros(40), scores] if classes == 2 else scores
-        losses = logsumexp(scores, axis=1) - scores[np.arange(40), labels]
-        return float((losses.sum() + (coefficients**2).sum() / 2) / 40)
-
-    slopes = []
-    for at in np.ndindex(model.coef_.shape):
-        step = np.zeros_like(model.coef_)
-        step[at] = 1e-5
-        slopes.append((loss(model.coef_ + step) - loss(model.coef_ - step)) / 2e-5)
-    assert largest_gradient(model, rows, labels) == pytest.approx(np.abs(slopes).max(), rel=1e-5)
 
 
 def test_memory_of_topics_passes_stratified_folds_and_fails_grouped_ones() -> None:

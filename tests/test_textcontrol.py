@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
+from evmlx.folds import scores_out_of_fold
+from evmlx.style import function_word_features, style_features
 from evmlx.textcontrol import (
-    FUNCTION_WORDS,
-    PUNCTUATION,
-    function_word_features,
-    style_features,
-    style_pipeline,
+    term_counts,
     text_accuracies,
+    tfidf_logistic,
     tfidf_pipeline,
+    tfidf_rows,
 )
 
 WORDS = [
@@ -33,33 +36,6 @@ WORDS = [
 
 def random_texts(rng: np.random.Generator, count: int) -> list[str]:
     return [" ".join(rng.choice(WORDS, 12)) + "." for _ in range(count)]
-
-
-def test_style_features_by_hand() -> None:
-    row = style_features(['"Don\'t go," she said. Half-past nine! Yes?'])[0]
-    # Don't go she said | Half-past nine | Yes
-    assert row[0] == 7
-    assert row[1] == 3
-    lengths, letters = [4, 2, 1], [5, 2, 3, 4, 9, 4, 3]
-    assert row[2:6] == pytest.approx([np.mean(lengths), np.std(lengths), 1, 4])
-    assert row[6:9] == pytest.approx([np.mean(letters), np.std(letters), 1 / 7])
-    marks = dict(zip(PUNCTUATION, row[9:], strict=True))
-    expected = {".": 1, ",": 1, "!": 1, "?": 1, "'": 1, '"': 2, "-": 1}
-    assert marks == {mark: expected.get(mark, 0) for mark in PUNCTUATION}
-
-
-def test_function_words_are_counted_per_hundred_words() -> None:
-    row = function_word_features(["The dog and THE cat don\u2019t sit"])[0]
-    found = {w: v for w, v in zip(FUNCTION_WORDS, row, strict=True) if v}
-    assert found == pytest.approx({"the": 200 / 7, "and": 100 / 7, "don't": 100 / 7})
-    assert len(set(FUNCTION_WORDS)) == len(FUNCTION_WORDS)
-
-
-def test_features_take_no_texts_and_no_words() -> None:
-    assert style_features([]).shape == (0, 9 + len(PUNCTUATION))
-    assert function_word_features([]).shape == (0, len(FUNCTION_WORDS))
-    assert np.isfinite(style_features(["...", ""])).all()
-    assert np.isfinite(function_word_features(["...", ""])).all()
 
 
 def test_planted_leaks_show_in_their_own_features() -> None:
@@ -96,9 +72,10 @@ def test_accuracies_are_those_of_scikit_learns_own_cross_validation() -> None:
     topics = [f"t{k % 9}" for k in range(90)]
     folds = GroupKFold(5)
     results = text_accuracies(texts, labels, topics, np.random.default_rng(0))
+    standardised = make_pipeline(StandardScaler(), LogisticRegression(C=1, tol=1e-6, max_iter=2000))
     variants = {
-        "style": (style_pipeline(), style_features(texts)),
-        "function words": (style_pipeline(), function_word_features(texts)),
+        "style": (standardised, style_features(texts)),
+        "function words": (standardised, function_word_features(texts)),
         "TF-IDF": (tfidf_pipeline(), np.array(texts, dtype=object)),
     }
     for result in results:
@@ -131,3 +108,29 @@ def test_text_without_shared_words_has_no_word_classifier() -> None:
     assert all(result.accuracy is not None for result in others)
     assert tfidf.accuracy is None
     assert tfidf.reason is not None and "two texts" in tfidf.reason
+
+
+def test_terms_counted_once_give_the_vectorizer_of_each_fold() -> None:
+    rng = np.random.default_rng(6)
+    texts = [f"{text} only{k}" for k, text in enumerate(random_texts(rng, 40))]
+    training = np.arange(0, 40, 2)
+    words = tfidf_pipeline()[0].fit([texts[row] for row in training])
+    found = tfidf_rows(term_counts(texts), training)
+    assert found.toarray() == pytest.approx(words.transform(texts).toarray())
+
+
+def test_scores_of_tfidf_are_those_of_its_pipeline() -> None:
+    rng = np.random.default_rng(7)
+    texts = random_texts(rng, 60)
+    labels = np.arange(60) % 3
+    labels[3] = 1  # unequal classes
+    fold_of = np.arange(60) // 3 % 4
+    fit = tfidf_logistic(term_counts(texts), labels)
+    scores, unconverged = scores_out_of_fold(fold_of, fit, parallel=True)
+    assert unconverged == 0
+    for fold in range(4):
+        test = np.flatnonzero(fold_of == fold)
+        training = np.flatnonzero(fold_of != fold)
+        pipeline = tfidf_pipeline().fit([texts[row] for row in training], labels[training])
+        expected = pipeline.predict_log_proba([texts[row] for row in test])
+        assert scores[test] == pytest.approx(expected)

@@ -1,0 +1,58 @@
+"""Nearest emotion vector: a classifier of stories that fits nothing but means.
+
+The vectors are those of `evmlx.vectors`, computed from the training stories alone.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from evmlx.folds import Fit, spread
+from evmlx.neutral import project_out
+
+
+def nearest_vector(residuals: np.ndarray, labels: np.ndarray, basis: np.ndarray | None) -> Fit:
+    """Take the emotion whose vector has the largest cosine with the story.
+
+    With m_e the mean of the training stories of e, m the mean of m_e over emotions and P the
+    projection that takes neutral components out, an emotion's score for a story r is the cosine
+    of P (r - m) with P (m_e - m).
+
+    Parameters
+    ----------
+    residuals : ndarray of float32, shape (N, hidden)
+        Pooled residuals at one layer.
+    labels : ndarray of int, shape (N,)
+        Emotion of each story.
+    basis : ndarray, shape (k, hidden), or None
+        Neutral components, which come from other texts; None leaves them in.
+
+    Returns
+    -------
+    callable
+        For `evmlx.folds.scores_out_of_fold`; its scores are cosines, 0 for a vector or a story
+        without direction.
+    """
+    count = int(labels.max(initial=-1)) + 1
+    neutral = np.zeros((0, residuals.shape[1])) if basis is None else basis
+
+    def fit(training: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, bool]:
+        """Average some rows, compare others."""
+        classes = np.unique(labels[training])
+        means = np.stack(
+            [
+                residuals[training[labels[training] == e]].mean(axis=0, dtype=np.float64)
+                for e in classes
+            ]
+        )
+        centre = means.mean(axis=0)
+        vectors = _unit(project_out(means - centre, neutral))
+        stories = _unit(project_out(residuals[test] - centre, neutral))
+        return spread(stories @ vectors.T, classes, count), True
+
+    return fit
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.where(lengths > 0, lengths, 1))
