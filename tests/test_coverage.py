@@ -8,9 +8,9 @@ import pytest
 from evmlx.affect import SCALES, Affect
 from evmlx.clusters import Clusters
 from evmlx.cohesion import cosine_geometry
-from evmlx.cosine_draws import cosine_draws, topic_plan
+from evmlx.cosine_draws import cosine_draws, no_draws, topic_plan
 from evmlx.norm_rsa import norm_rsa
-from evmlx.resampling import Cells
+from evmlx.resampling import Cells, draw_permutations
 from evmlx.rsa import compared, rsa
 
 EMOTIONS, TOPICS, WIDTH = 12, 30, 40
@@ -84,3 +84,21 @@ def test_intervals_over_topics_cover_95_of_100(noise: float, seed: int) -> None:
     assert 0.91 <= covered(found["partial"][:, 1:3], truth["partial"]) <= 0.97
     for name in ("plain", "corrected", "cluster", "text"):
         assert 0.90 <= covered(found[name][:, 3:], truth[name]) <= 0.97, name
+
+
+@pytest.mark.slow
+def test_permuted_clusters_reach_5_of_100_where_clusters_mean_nothing() -> None:
+    rng = np.random.default_rng(3)
+    membership = np.repeat(np.eye(4), 3, axis=0)
+    members = tuple(tuple(range(k, k + 3)) for k in range(0, 12, 3))
+    clusters = Clusters(tuple("abcd"), members, tuple(range(12)), membership)
+    hits = np.zeros(2)
+    for _ in range(1000):
+        vectors = rng.normal(size=(12, 20))
+        vectors -= vectors.mean(axis=0)
+        unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        orders = draw_permutations(12, 199, rng)
+        drawn = no_draws(12, "not resampled")
+        found = cosine_geometry("abcdefghijkl", unit @ unit.T, clusters, drawn, orders)
+        hits += np.array([found.permutation.p, found.clusters["b"].p]) <= 0.05
+    assert (hits >= 30).all() and (hits <= 70).all()

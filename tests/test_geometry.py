@@ -214,8 +214,32 @@ def test_outlier_dimension_is_reported_and_taken_out() -> None:
     without = found.outlier.without
     assert without is not None
     np.testing.assert_allclose(without.cosine.matrix, plain.cosine.matrix, atol=1e-5)
+    assert without.reliability.halves_r == pytest.approx(plain.reliability.halves_r, abs=0.01)
     assert without.cosine.bootstrap.low == pytest.approx(plain.cosine.bootstrap.low, abs=1e-5)
     np.testing.assert_allclose(without.pca.coordinates, plain.pca.coordinates, atol=1e-5)
+
+
+@pytest.mark.parametrize("what", ["topics", "common", "scale"])
+def test_what_all_emotions_share_changes_nothing(given: Planted, what: str) -> None:
+    """Topics a hundred times as strong as emotions, a massive component, other units."""
+    rng = np.random.default_rng(14)
+    pooled = given.stories.pooled.astype(float)
+    if what == "topics":
+        strong = {topic: 100 * rng.normal(size=30) for topic in given.topic_ids}
+        pooled += np.stack([strong[topic] for topic in given.topic_ids])[:, None]
+    elif what == "common":
+        pooled[:, :, 4] += 3000
+    else:
+        pooled *= 1000
+    other = replace(given, stories=activations(pooled, given.stories.layers, "story"))
+    if what == "scale":
+        dialogues = activations(1000 * given.dialogues.pooled, given.stories.layers, "dialogue")
+        other = replace(other, dialogues=dialogues)
+    plain, found = (measure(one).layers["layer_9"] for one in (given, other))
+    np.testing.assert_allclose(found.cosine.matrix, plain.cosine.matrix, atol=2e-3)
+    assert found.cosine.diff == pytest.approx(plain.cosine.diff, abs=2e-3)
+    assert found.cosine.bootstrap.low_bca == pytest.approx(plain.cosine.bootstrap.low_bca, abs=4e-3)
+    assert found.reliability.halves_r == pytest.approx(plain.reliability.halves_r, abs=0.02)
 
 
 def test_outlier_shares_are_shares() -> None:
