@@ -20,6 +20,7 @@ STAGES = {  # stage: (file, command)
     "circumplex": ("arousal_results.json", "evmlx circumplex RUN"),
     "probe": ("probe_results.json", "evmlx probe RUN"),
     "implicit": ("implicit_emotion_results.json", "evmlx implicit RUN"),
+    "intensity": ("intensity_results.json", "evmlx intensity RUN"),
 }
 
 

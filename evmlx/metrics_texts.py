@@ -1,0 +1,86 @@
+"""Headline figures on new texts: `implicit_emotion_results.json`, `intensity_results.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from evmlx.metric_row import MetricRow, figure, finite, whole
+from evmlx.run_results import RunResults, get, number, reason
+
+
+def headline_score(battery: str, found: Any) -> tuple[str, Any]:
+    """Which way of scoring a battery's headline goes by, and its figures.
+
+    Residuals at the last token of a prompt lie far from the stories' mean, which were pooled
+    over tokens, so that this battery is centred on its own mean where the run has that.
+    """
+    if battery == "message_last" and isinstance(get(found, "own_centred"), Mapping):
+        return "own_centred", get(found, "own_centred")
+    return "centred", get(found, "centred")
+
+
+def implicit_rows(results: RunResults, layer: int) -> list[MetricRow]:
+    """Share of texts whose right emotion comes first, per battery and way of scoring; AUC."""
+    rows = []
+    for battery in ("situation", "message", "message_last"):
+        found = get(results.layer("implicit", layer), battery)
+        if found is None:
+            continue
+        basis, score = headline_score(battery, found)
+        rows.append(_first(f"implicit_{battery}_top1", found, score, basis, layer))
+        if isinstance(get(found, "z_scored"), Mapping):
+            z = get(found, "z_scored")
+            rows.append(_first(f"implicit_{battery}_z_top1", found, z, "z_scored", layer))
+        if "macro_auc" in (score or {}):
+            rows.append(
+                MetricRow(
+                    f"implicit_{battery}_macro_auc",
+                    **figure(score, "macro_auc", "macro_auc_low", "macro_auc_high"),
+                    n=whole(get(found, "n")),
+                    control=0.5,
+                    control_name="chance",
+                    p=None,
+                    layer=layer,
+                    basis=basis,
+                )
+            )
+    return rows
+
+
+def _first(metric: str, found: Any, score: Any, basis: str, layer: int) -> MetricRow:
+    fields = figure(score, "top1", "top1_low", "top1_high")
+    return MetricRow(
+        metric,
+        **{**fields, "reason": fields["reason"] and (reason(found) or fields["reason"])},
+        n=whole(get(found, "n")),
+        control=finite(number(score, "chance_top1")),
+        control_name="chance",
+        p=finite(number(score, "p")),
+        layer=layer,
+        draws=whole(get(score, "draws")),
+        basis=basis,
+    )
+
+
+def intensity_rows(results: RunResults, layer: int) -> list[MetricRow]:
+    """How much better the target's score follows the number than that of the control text."""
+    found = results.layer("intensity", layer)
+    if not found:
+        return []
+    fields = figure(found, "mean_difference")
+    why = reason(results.stages["intensity"])
+    if fields["reason"] and not reason(found) and why:
+        fields["reason"] = why
+    return [
+        MetricRow(
+            "intensity_difference",
+            **fields,
+            n=whole(get(found, "n")),
+            control=finite(number(found, "null_mean")),
+            control_name="random directions",
+            p=finite(number(found, "p")),
+            layer=layer,
+            draws=whole(get(found, "draws")),
+        )
+    ]
