@@ -1,4 +1,4 @@
-"""Figures over layers, and over the batteries of texts that name no emotion."""
+"""Figures over the sampled layers, with bands and controls."""
 
 from __future__ import annotations
 
@@ -7,29 +7,27 @@ from typing import Any
 
 import numpy as np
 
-from evmlx.metrics import corrected_p
-from evmlx.plot_style import COLOURS, FAINT, INK, MUTED, figure, save
+from evmlx.metrics_geometry import corrected_p
+from evmlx.plot_style import COLOURS, FAINT, MUTED, figure, save
 from evmlx.report_format import plain
 from evmlx.run_results import RunResults, get, number
 
-BATTERIES = {  # key: axis label
-    "situation": "situations",
-    "message": "messages,\nmean over tokens",
-    "message_last": "messages,\nlast token",
-}
 _PC_STYLES = (("o", "-", 0), ("s", "--", 1), ("^", ":", 2))
 
 
-def plot_layers(folder: Path, results: RunResults) -> Path:
-    """Draw probe, cohesion and the components' correlations with norms over the layers."""
+def plot_layers(folder: Path, results: RunResults) -> list[Path]:
+    """Draw probe, cohesion and how well human norms are read off, over the layers."""
     fig = figure(8, 6.6)
     depth = get(results.run, "model", "layers")
     fig.suptitle("The same figures at every sampled layer", x=0.01, ha="left")
     axes = fig.subplots(2, 2, sharex=True)
     _probe_curve(axes[0, 0], results)
     _cohesion_curve(axes[0, 1], results)
-    _norm_curve(axes[1, 0], results, "valence")
-    _norm_curve(axes[1, 1], results, "arousal")
+    for one, norm in zip(axes[1], ("valence", "arousal"), strict=True):
+        if np.isfinite(_curve(results, "circumplex", "norm_axis", norm, "r")).any():
+            _axis_curve(one, results, norm)
+        else:
+            _norm_curve(one, results, norm)
     crowded = len(results.layers) > 12
     for one in axes.flat:
         one.axvline(results.primary, color=FAINT, lw=6, zorder=0.5)
@@ -101,6 +99,25 @@ def _cohesion_curve(axes: Any, results: RunResults) -> None:
     axes.legend(loc="upper right")
 
 
+def _axis_curve(axes: Any, results: RunResults, norm: str) -> None:
+    axes.set_title(f"{norm} read off unseen emotions")
+    path = ("circumplex", "norm_axis", norm)
+    value, low, high, null = (
+        _curve(results, *path, key) for key in ("r", "low", "high", "null_mean")
+    )
+    _band(axes, results.layers, low, high, COLOURS[0])
+    sure = _curve(results, *path, "p") < 0.05
+    look = {"color": COLOURS[0], "marker": "o"}
+    axes.plot(results.layers, value, mfc="white", label="model (filled: p < 0.05)", **look)
+    axes.plot(np.array(results.layers)[sure], value[sure], ls="", **look)
+    axes.plot(results.layers, null, color=MUTED, ls=":", label="ratings permuted, mean")
+    axes.axhline(0, color=FAINT, lw=1, zorder=1)
+    axes.set_ylim(-1.3, 1.02)  # the legend stands below the curves
+    axes.set_yticks([-1, -0.5, 0, 0.5, 1])
+    axes.set_ylabel("r, one emotion left out")
+    axes.legend(loc="lower right", handlelength=1.6, borderaxespad=0.1)
+
+
 def _norm_curve(axes: Any, results: RunResults, norm: str) -> None:
     axes.set_title(f"components and human {norm}")
     drawn = False
@@ -129,64 +146,3 @@ def _component(results: RunResults, layer: int, pc: int) -> Any:
 
 def _absent(axes: Any, what: str) -> None:
     axes.text(0.5, 0.5, f"{what}: not computed", ha="center", transform=axes.transAxes, color=MUTED)
-
-
-def plot_implicit(folder: Path, results: RunResults) -> Path:
-    """Draw how often the right emotion is found in new texts, and at which rank."""
-    found = results.layer("implicit", results.primary)
-    batteries = [b for b in BATTERIES if get(found, b, "centred", "top1") is not None]
-    emotions = round(1 / number(found, batteries[0], "centred", "chance_top1"))
-    fig = figure(8, 1.9 + 0.65 * len(batteries))
-    fig.suptitle(
-        f"Emotion found in texts that do not name it, layer {results.primary}", x=0.01, ha="left"
-    )
-    axes = fig.subplots(1, 3, sharey=True)
-    panels = (
-        ("top1", "right one first", "share of texts", 1 / emotions),
-        ("top3", "right one in first three", "share of texts", 3 / emotions),
-        ("mean_rank", "mean rank of the right one", f"rank, 1 (best) to {emotions}",
-         (emotions + 1) / 2),
-    )  # fmt: skip
-    for one, (key, title, label, chance) in zip(axes, panels, strict=True):
-        _bars(one, found, batteries, key)
-        one.axvline(chance, color=INK, ls="--", lw=1)
-        one.set_title(title)
-        one.set_xlabel(label)
-        one.set_xlim(0, 1 if key != "mean_rank" else emotions + 1)
-    axes[0].set_yticks(range(len(batteries)), [BATTERIES[b] for b in batteries])
-    axes[0].invert_yaxis()
-    handles, _ = axes[0].get_legend_handles_labels()
-    handles.append(axes[0].lines[-1])
-    names = ["centred", "as published (not centred)", "chance"]
-    fig.legend(handles, names, loc="outside lower center", ncols=3)
-    return save(fig, folder / "implicit.png")
-
-
-def _bars(axes: Any, found: Any, batteries: list[str], key: str) -> None:
-    places = np.arange(len(batteries))
-    axes.tick_params(axis="y", length=0)
-    for offset, protocol, colour, hatch in (
-        (-0.2, "centred", COLOURS[0], ""),
-        (0.2, "published", "#cfe3f1", "////"),
-    ):
-        scores = [get(found, b, protocol) for b in batteries]
-        value = np.array([number(s, key) for s in scores])
-        edge = COLOURS[0] if hatch else "white"
-        at = places + offset
-        axes.barh(at, value, 0.38, color=colour, hatch=hatch, edgecolor=edge, label=protocol)
-        low = np.array([number(s, f"{key}_low") for s in scores])
-        high = np.array([number(s, f"{key}_high") for s in scores])
-        axes.hlines(at, low, high, color=INK, lw=1.2)
-        digits = 1 if key == "mean_rank" else 2
-        for y, v, end in zip(at, value, np.fmax(value, high), strict=True):
-            if np.isfinite(v):
-                axes.annotate(
-                    plain(v, digits),
-                    (end, y),
-                    (4, 0),
-                    textcoords="offset points",
-                    va="center",
-                    fontsize=9,
-                    zorder=5,
-                    bbox={"fc": "white", "lw": 0, "pad": 1},
-                )

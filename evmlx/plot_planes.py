@@ -1,4 +1,4 @@
-"""Scatter plots of the emotions: the principal plane, and beside it the human one."""
+"""Scatter plots of the emotions: the principal plane, and how it lies on the human one."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.lines import Line2D
+from matplotlib.patches import Ellipse
 
-from evmlx.metrics import corrected_p
+from evmlx.metrics_geometry import corrected_p
 from evmlx.plot_style import (
     FAINT,
     MUTED,
@@ -18,12 +20,15 @@ from evmlx.plot_style import (
     place_labels,
     save,
     scatter,
+    size_of,
 )
-from evmlx.report_format import p_phrase, signed
+from evmlx.report_format import p_phrase, plain, signed
 from evmlx.run_results import get, number
 
 
-def plot_pca(folder: Path, layer: int, pca: Mapping[str, Any], shown: Mapping[str, Look]) -> Path:
+def plot_pca(
+    folder: Path, layer: int, pca: Mapping[str, Any], shown: Mapping[str, Look]
+) -> list[Path]:
     """Draw the emotions on the first two components of their unit vectors."""
     names = list(pca["emotions"])
     points = _first_two(pca["coordinates"])
@@ -40,15 +45,105 @@ def plot_pca(folder: Path, layer: int, pca: Mapping[str, Any], shown: Mapping[st
     return save(fig, folder / f"pca_layer_{layer}.png")
 
 
-def plot_circumplex(
+def plot_overlay(
+    folder: Path,
+    layer: int,
+    fit: Mapping[str, Any],
+    shown: Mapping[str, Look],
+    scale: str,
+) -> list[Path]:
+    """Draw the model's plane, fitted to the human one by Procrustes, on top of it.
+
+    Parameters
+    ----------
+    folder : Path
+        Where plots go.
+    layer : int
+        Sampled layer.
+    fit : mapping
+        ``procrustes`` of a layer of ``arousal_results.json``.
+    shown : mapping of str to Look
+        Colours and markers.
+    scale : str
+        Where the human ratings come from.
+
+    Returns
+    -------
+    list of Path
+        The files.
+    """
+    names = list(fit["emotions"])
+    model, human = np.array(fit["model"], float), np.array(fit["human"], float)
+    fig = figure(8, 6.9)
+    r2, p = number(fit, "r2"), p_phrase(number(fit, "p"))
+    null = number(fit, "null_mean")
+    fig.suptitle(
+        f"The model's plane on human valence and arousal, layer {layer}: R² = {plain(r2)}, {p}"
+        f"\n(words permuted: {plain(null)})",
+        x=0.01,
+        ha="left",
+    )
+    axes = fig.add_subplot()
+    axes.set_aspect("equal", adjustable="datalim")
+    for place, one, name in zip(model, human, names, strict=True):
+        look = shown[name]
+        axes.plot(*zip(place, one, strict=True), color=look.colour, lw=0.8, alpha=0.55, zorder=1.5)
+        axes.plot(
+            *one, ls="", marker=look.marker, ms=size_of(look.marker) - 1, mfc="white",
+            mec=look.colour, mew=1.1, zorder=2,
+        )  # fmt: skip
+    for place, name, spread in zip(model, names, fit.get("covariance") or [], strict=False):
+        _ellipse(axes, place, spread, shown[name].colour)
+    _plane(axes, model, names, shown)
+    axes.set_xlabel(f"valence, standardised ({scale})")
+    axes.set_ylabel("arousal, standardised")
+    cluster_legend(fig, {n: shown[n] for n in shown if n in names})
+    key = [
+        Line2D([], [], color=MUTED, marker="o", ls="", ms=7, label="model"),
+        Line2D([], [], color=MUTED, marker="o", ls="", ms=6, mfc="white", label="human ratings"),
+        Ellipse((0, 0), 1, 1, fc=MUTED, alpha=0.25, label="95%, topics drawn anew"),
+    ]
+    axes.legend(handles=key, loc="best", fontsize=8.5)
+    place_labels(axes, model, names, shown, human)
+    return save(fig, folder / f"circumplex_layer_{layer}.png")
+
+
+def ellipse(covariance: Any, share: float = 0.95) -> tuple[float, float, float]:
+    """Full width, full height and angle in degrees of the ellipse that holds a share.
+
+    Parameters
+    ----------
+    covariance : array-like, shape (2, 2)
+        Of a plane's normal distribution.
+    share : float
+        Of its mass; the squared radius is the chi-squared quantile with two degrees of freedom,
+        -2 log(1 - share).
+    """
+    variances, axes = np.linalg.eigh(np.asarray(covariance, float))
+    radii = np.sqrt(-2 * np.log(1 - share) * np.clip(variances, 0, None))
+    angle = np.degrees(np.arctan2(axes[1, 1], axes[0, 1]))
+    return float(2 * radii[1]), float(2 * radii[0]), float(angle)
+
+
+def _ellipse(axes: Any, place: np.ndarray, covariance: Any, colour: str) -> None:
+    if covariance is None or not np.isfinite(np.array(covariance, float)).all():
+        return
+    width, height, angle = ellipse(covariance)
+    patch = Ellipse(tuple(place), width, height, angle=angle, fc=colour, alpha=0.13, lw=0)
+    axes.add_patch(patch)
+
+
+def plot_side_by_side(
     folder: Path,
     layer: int,
     plane: Mapping[str, Any],
     norms: Mapping[str, Any],
     shown: Mapping[str, Look],
     title: str,
-) -> Path:
+) -> list[Path]:
     """Draw the model's plane and the human valence-arousal plane side by side.
+
+    For runs whose results have no fit of the two planes.
 
     Parameters
     ----------
@@ -67,8 +162,8 @@ def plot_circumplex(
 
     Returns
     -------
-    Path
-        The PNG.
+    list of Path
+        The files.
     """
     names = list(norms["words"])
     model = _first_two(plane["coordinates"])

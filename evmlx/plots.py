@@ -16,9 +16,9 @@ from matplotlib.patches import Rectangle
 from scipy.cluster.hierarchy import dendrogram, linkage
 from scipy.spatial.distance import squareform
 
-from evmlx.metrics import at_layer, metric_rows
-from evmlx.plot_curves import plot_implicit, plot_layers
-from evmlx.plot_planes import plot_circumplex, plot_pca, rated
+from evmlx.metrics import MetricRow, at_layer, metric_rows
+from evmlx.plot_curves import plot_layers
+from evmlx.plot_planes import plot_overlay, plot_pca, plot_side_by_side, rated
 from evmlx.plot_style import (
     DIVERGING,
     FAINT,
@@ -32,6 +32,7 @@ from evmlx.plot_style import (
     save,
     styled,
 )
+from evmlx.plot_texts import plot_implicit, plot_intensity
 from evmlx.report_format import plain
 from evmlx.run_results import RunResults, get
 from evmlx.verdict import plane_title
@@ -53,7 +54,7 @@ def write_plots(results: RunResults, corpus: Corpus) -> list[Path]:
     Returns
     -------
     list of Path
-        The PNG files, under ``plots/`` of the run folder.
+        The files, PNG and SVG, under ``plots/`` of the run folder.
     """
     folder = results.folder / "plots"
     rows = metric_rows(results)
@@ -63,39 +64,67 @@ def write_plots(results: RunResults, corpus: Corpus) -> list[Path]:
         for layer in results.layers:
             cosine = get(results.layer("geometry", layer), "cosine")
             if len(get(cosine, "matrix") or ()) > 1:
-                written.append(plot_cosine(folder, layer, cosine, shown))
+                written += plot_cosine(folder, layer, cosine, shown)
             pca = get(results.layer("geometry", layer), "pca")
             if any(get(pca, "coordinates") or ()):  # without components each row is empty
-                written.append(plot_pca(folder, layer, pca, shown))
-            plane = results.layer("circumplex", layer)
-            norms = get(results.stages.get("circumplex"), "norms")
-            if any(get(plane, "coordinates") or ()) and rated(norms).any():
-                title = plane_title(at_layer(rows, layer))
-                written.append(plot_circumplex(folder, layer, plane, norms, shown, title))
+                written += plot_pca(folder, layer, pca, shown)
+            written += _circumplex(folder, results, layer, rows, shown)
         if {"geometry", "circumplex", "probe"} & set(results.stages):
-            written.append(plot_layers(folder, results))
+            written += plot_layers(folder, results)
         confusion = get(results.layer("probe", results.primary), "confusion")
         if confusion:
             emotions = results.stages["probe"].get("emotions") or corpus.emotions
-            written.append(plot_confusion(folder, results.primary, confusion, emotions, shown))
+            written += plot_confusion(folder, results.primary, confusion, emotions, shown)
         scored = results.layer("implicit", results.primary).values()
         if any(get(battery, "centred", "top1") is not None for battery in scored):
-            written.append(plot_implicit(folder, results))
+            written += plot_implicit(folder, results)
+        if results.layer("intensity", results.primary).get("templates"):
+            written += plot_intensity(folder, results, shown)
     return written
+
+
+def _circumplex(
+    folder: Path,
+    results: RunResults,
+    layer: int,
+    rows: Sequence[MetricRow],
+    shown: Mapping[str, Look],
+) -> list[Path]:
+    """Draw the planes on top of each other, or side by side where the run has no fit."""
+    plane = results.layer("circumplex", layer)
+    norms = get(results.stages.get("circumplex"), "norms")
+    fit = get(plane, "procrustes")
+    if get(fit, "model"):
+        scale = str(get(norms, "source") or "human ratings").split(" (")[0]
+        return plot_overlay(folder, layer, fit, shown, scale)
+    if any(get(plane, "coordinates") or ()) and rated(norms).any():
+        title = plane_title(at_layer(rows, layer))
+        return plot_side_by_side(folder, layer, plane, norms, shown, title)
+    return []
+
+
+def similarity_order(matrix: np.ndarray) -> tuple[list[int], dict[str, Any]]:
+    """Order rows by average linkage on 1 - cosine: the order, and scipy's dendrogram."""
+    distance = np.clip(1 - (matrix + matrix.T) / 2, 0, None)
+    np.fill_diagonal(distance, 0)
+    tree = dendrogram(linkage(squareform(distance, checks=False), "average"), no_plot=True)
+    return list(tree["leaves"]), tree
+
+
+def defined_cosines(cosine: Mapping[str, Any]) -> tuple[np.ndarray, list[str]]:
+    """Cosines and names of the emotions that have any: a zero vector has no place."""
+    matrix = np.array(cosine["matrix"], dtype=float)
+    there = np.isfinite(matrix).any(axis=1)
+    emotions = [e for e, kept in zip(cosine["emotions"], there, strict=True) if kept]
+    return matrix[np.ix_(there, there)], emotions
 
 
 def plot_cosine(
     folder: Path, layer: int, cosine: Mapping[str, Any], shown: Mapping[str, Look]
-) -> Path:
+) -> list[Path]:
     """Draw the cosines between emotion vectors, ordered by average linkage on 1 - cosine."""
-    matrix = np.array(cosine["matrix"], dtype=float)
-    defined = np.isfinite(matrix).any(axis=1)  # a zero vector has no cosines and no place
-    matrix = matrix[np.ix_(defined, defined)]
-    emotions = [e for e, there in zip(cosine["emotions"], defined, strict=True) if there]
-    distance = np.clip(1 - (matrix + matrix.T) / 2, 0, None)
-    np.fill_diagonal(distance, 0)
-    tree = dendrogram(linkage(squareform(distance, checks=False), "average"), no_plot=True)
-    order = tree["leaves"]
+    matrix, emotions = defined_cosines(cosine)
+    order, tree = similarity_order(matrix)
     names = [emotions[i] for i in order]
     values = matrix[np.ix_(order, order)]
     np.fill_diagonal(values, np.nan)
@@ -127,10 +156,9 @@ def plot_confusion(
     confusion: Sequence[Sequence[float]],
     emotions: Sequence[str],
     shown: Mapping[str, Look],
-) -> Path:
+) -> list[Path]:
     """Draw the grouped probe's confusions, emotions of a cluster side by side."""
-    kinds = list(dict.fromkeys(look.cluster for look in shown.values()))
-    order = sorted(range(len(emotions)), key=lambda i: kinds.index(shown[emotions[i]].cluster))
+    order = cluster_order(emotions, shown)
     names = [emotions[i] for i in order]
     values = np.array(confusion, dtype=float)[np.ix_(order, order)]
 
@@ -150,6 +178,12 @@ def plot_confusion(
     bar.outline.set_visible(False)
     cluster_legend(fig, {name: shown[name] for name in names})
     return save(fig, folder / "confusion.png")
+
+
+def cluster_order(emotions: Sequence[str], shown: Mapping[str, Look]) -> list[int]:
+    """Order rows so that emotions of a cluster stand side by side."""
+    kinds = list(dict.fromkeys(look.cluster for look in shown.values()))
+    return sorted(range(len(emotions)), key=lambda i: kinds.index(shown[emotions[i]].cluster))
 
 
 def _square(
@@ -181,4 +215,5 @@ def _cells(axes: Any, values: np.ndarray, say: Any, dark: float) -> None:
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
             colour = "white" if abs(value) > dark else INK
-            axes.text(column, row, say(value), ha="center", va="center", fontsize=8, color=colour)
+            cell = axes.text(column, row, say(value), fontsize=8, color=colour, va="center")
+            cell.set(ha="center", in_layout=False)  # inside the square: the layout need not ask

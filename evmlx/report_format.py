@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TypeGuard
+from collections.abc import Sequence
+from typing import Any, TypeGuard
 
 MINUS = "\N{MINUS SIGN}"
 ABSENT = "\N{EN DASH}"
@@ -79,3 +80,22 @@ def table(head: list[str], body: list[list[str]]) -> list[str]:
 def picture(name: str, alt: str, caption: str) -> list[str]:
     """Plot of the run folder with its caption under it."""
     return [f"![{alt}](plots/{name})", "", f"*{caption}*", ""]
+
+
+def dagger(body: Sequence[Sequence[str]], draws: Any) -> str:
+    """Footnote on the smallest p, where a cell of the table has its mark."""
+    marked = any(cell.endswith("†") for cells in body for cell in cells)
+    return f" † the smallest p that {draws:,} draws allow." if marked and draws else ""
+
+
+def literal(text: object) -> str:
+    """Words of the user's or of a corpus, so that Markdown and its tables leave them as they are.
+
+    A name such as ``my_model|<b>`` would otherwise end a table's cell or become markup.
+    """
+    return "".join(f"\\{c}" if c in "\\`*_|<>[]" else c for c in " ".join(str(text).split()))
+
+
+def code(text: object) -> str:
+    """Words as code, in which only a backtick and a table's bar have a meaning."""
+    return f"`{' '.join(str(text).split()).replace('`', chr(39)).replace('|', '/')}`"

@@ -6,12 +6,15 @@ import math
 from collections.abc import Mapping, Sequence
 
 from evmlx.metrics import MetricRow, at_layer
+from evmlx.report_affect import without_outliers
 from evmlx.report_format import ABSENT, interval, percent, picture, plain, signed, table
 from evmlx.run_results import RunResults, get, number, reason
 
 
-def layers_section(results: RunResults, rows: Sequence[MetricRow], plots: set[str]) -> list[str]:
-    """Table and curves over the sampled layers."""
+def layers_section(
+    results: RunResults, rows: Sequence[MetricRow], plots: set[str], other_plots: bool = True
+) -> list[str]:
+    """Table and curves over the sampled layers; links to their plots if `other_plots`."""
     if not rows:
         return []
     lines = ["## Over the layers", ""]
@@ -23,18 +26,24 @@ def layers_section(results: RunResults, rows: Sequence[MetricRow], plots: set[st
             "(grey) was fixed beforehand at two thirds of the depth, not chosen on these curves; "
             "the best point of a curve is biased upwards.",
         )
-    head = ["layer", "probe", "cohesion", "PC1 valence r", "PC1 arousal r", "PC2 valence r"]
-    head += ["PC2 arousal r", "situations", "messages"]
-    wanted = ["probe_accuracy", "cluster_cohesion", "pc1_valence_r", "pc1_arousal_r"]
-    wanted += ["pc2_valence_r", "pc2_arousal_r"]
-    wanted += ["implicit_situation_top1", "implicit_message_top1"]
+    wanted = {"probe": "probe_accuracy", "cohesion": "cluster_cohesion"}
+    if any(row.metric.startswith("norm_axis") for row in rows):
+        wanted |= {f"{norm} r": f"norm_axis_{norm}_r" for norm in ("valence", "arousal")}
+    else:
+        wanted |= {
+            f"PC{pc} {norm} r": f"pc{pc}_{norm}_r"
+            for pc in (1, 2)
+            for norm in ("valence", "arousal")
+        }
+    wanted |= {"situations": "implicit_situation_top1", "messages": "implicit_message_top1"}
     body = []
     for layer in results.layers:
         here = at_layer(rows, layer)
         label = f"**{layer}** (primary)" if layer == results.primary else str(layer)
-        body.append([label, *(_cell(here, metric) for metric in wanted)])
-    lines += table(head, body)
-    lines += _other_plots(results, plots)
+        body.append([label, *(_cell(here, metric) for metric in wanted.values())])
+    lines += table(["layer", *wanted], body)
+    if other_plots:
+        lines += _other_plots(results, plots)
     stability = get(results.stages.get("geometry"), "cross_layer_stability")
     mean = number(stability, "mean_correlation")
     if math.isfinite(mean):
@@ -67,10 +76,9 @@ def _cell(here: Mapping[str, MetricRow], metric: str) -> str:
     row = here.get(metric)
     if row is None or row.value is None:
         return ABSENT
-    if metric.endswith("_r"):
-        return signed(row.value)
     ends = interval(row.low, row.high)
-    return plain(row.value) if ends == ABSENT else f"{plain(row.value)} {ends}"
+    value = signed(row.value) if metric.endswith("_r") else plain(row.value)
+    return value if ends == ABSENT or metric.startswith("pc") else f"{value} {ends}"
 
 
 def _health(results: RunResults) -> list[str]:
@@ -98,25 +106,5 @@ def _health(results: RunResults) -> list[str]:
         "Neutral components were projected out of every vector. Where one dimension holds more "
         "than 10% of the squared norm, cosines are much its own. Norms are relative to the "
         "stories' mean residual norm at the layer.",
-        *_without_outliers(results),
+        *without_outliers(results),
     ]
-
-
-def _without_outliers(results: RunResults) -> list[str]:
-    """Tell the figures again without dominant dimensions, for layers that have any."""
-    lines = []
-    for layer in results.layers:
-        outlier = get(results.layer("geometry", layer), "outlier")
-        removed = get(outlier, "removed")
-        if not removed:
-            continue
-        figures = [f"cohesion {signed(number(outlier, 'without', 'cosine', 'diff'))}"]
-        again = get(results.layer("circumplex", layer), "without_outliers") or ()
-        figures += [
-            f"PC{c['pc']} {norm} r {signed(number(c, f'{norm}_r'))}"
-            for c in again[:2]
-            for norm in ("valence", "arousal")
-        ]
-        named = ", ".join(map(str, removed))
-        lines += ["", f"Layer {layer} without dimension {named}: {', '.join(figures)}."]
-    return lines

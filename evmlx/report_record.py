@@ -5,34 +5,37 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from evmlx.report_findings import BATTERIES, SCORE_HEAD, score_cells
-from evmlx.report_format import ABSENT, interval, plain, table
+from evmlx.report_format import ABSENT, code, interval, literal, plain, table
+from evmlx.report_texts import BATTERIES, SCORE_HEAD, score_cells
 from evmlx.run_results import RunResults, get, number
 
 if TYPE_CHECKING:
     from evmlx.corpus import Corpus
 
 
-def subject(results: RunResults) -> list[str]:
-    """Say what was measured, on what, at which layer, and warn where it was a trial."""
+def subject(results: RunResults) -> str:
+    """Say what was measured, on what, with which engine and precision, at which layer."""
     run, model = results.run, results.run["model"]
-    weights = _weights(run)
     depth = f" of {model['layers']} (from 0)" if model.get("layers") else ""
     emotions = get(results.stages.get("probe"), "n_emotions")
     told = f" of {emotions} emotions" if emotions else ""
-    stories = get(run, "corpus", "stories")
-    lines = [
-        f"`{model.get('reference') or model['name']}` ({weights}) on the {run.get('backend')} "
-        f"engine, {run.get('device')}. {_whole(stories)} stories{told}; figures below are those "
-        f"of block {results.primary}{depth} unless another is named."
+    return (
+        f"{code(model.get('reference') or model['name'])} ({weights_of(run)}) on the "
+        f"{run.get('backend')} engine, {run.get('device')}. "
+        f"{_whole(get(run, 'corpus', 'stories'))} stories{told}; figures below are those of block "
+        f"{results.primary}{depth} unless another is named."
+    )
+
+
+def trial_warning(results: RunResults) -> list[str]:
+    """Warn where the run was made on a part of its corpus."""
+    if not get(results.run, "corpus", "limit"):
+        return []
+    return [
+        f"> A trial on {_whole(get(results.run, 'corpus', 'stories'))} stories (`--limit`): good "
+        "for seeing that everything works, too few for conclusions.",
+        "",
     ]
-    if get(run, "corpus", "limit"):
-        lines += [
-            "",
-            f"> A trial on {_whole(stories)} stories (`--limit`): good for seeing that everything "
-            "works, too few for conclusions.",
-        ]
-    return lines
 
 
 def published_section(results: RunResults) -> list[str]:
@@ -97,8 +100,31 @@ def limits_section(results: RunResults, corpus: Corpus) -> list[str]:
         lines.append(f"- Ratings are those of a neighbouring word for {', '.join(names)}.")
     lacks = get(results.run, "corpus", "lacks")
     if lacks:
-        lines += ["- Of this corpus:", *(f"  - {str(lack).rstrip('.')}." for lack in lacks)]
+        lines += ["- Of this corpus:", *(f"  - {literal(lack).rstrip('.')}." for lack in lacks)]
     return lines
+
+
+def words_section() -> list[str]:
+    """Explain the words that a reader from outside the field will not know."""
+    words = {
+        "Layer, block": "one step of the model's computation; its residuals are the model's inner "
+        "state after that step, a list of numbers per token, averaged here over a text.",
+        "Emotion vector": "mean state over the stories of an emotion, minus the mean over all "
+        "emotions; what neutral dialogues vary in has been taken out.",
+        "Cosine": "likeness of two directions: 1 the same, 0 unrelated, −1 opposite.",
+        "Probe": "a linear classifier trained to name the emotion of a story from the state; "
+        "always tested on topics that it was not trained on.",
+        "TF-IDF": "the same kind of classifier on counts of words and word pairs, without any "
+        "model: what a bag of words can do.",
+        "Control": "what the figure would be without what it claims to show.",
+        "95% interval": "range of values that the data allow; where it holds the control, "
+        "nothing has been shown.",
+        "p": "share of random rearrangements that do as well as the real one; small is good.",
+        "Valence, arousal, dominance": "how pleasant, how stirred and how in control people find "
+        "a word's feeling, as mean ratings.",
+        "RSA": "rank correlation of two tables of likeness between the same emotions.",
+    }
+    return ["## Words used here", "", *(f"- **{word}:** {text}" for word, text in words.items())]
 
 
 def record_section(results: RunResults) -> list[str]:
@@ -113,17 +139,17 @@ def record_section(results: RunResults) -> list[str]:
     )
     rows = {
         "Command": _code(run.get("command")),
-        "Model": f"{model['name']}, {model.get('architecture')}, {_whole(model.get('layers'))} "
-        f"blocks{width}",
+        "Model": f"{literal(model['name'])}, {model.get('architecture')}, "
+        f"{_whole(model.get('layers'))} blocks{width}",
         "Source": f"{model.get('source')}: {_code(model.get('reference'))}",
         "Revision": _code(model.get("revision")),
-        "Licence": model.get("license") or "not stated",
-        "Weights": _weights(run),
+        "Licence": literal(model.get("license") or "not stated"),
+        "Weights": weights_of(run),
         "Engine": f"{run.get('backend')} on {run.get('device')}",
         "Versions": versions or ABSENT,
         "Layers": f"{', '.join(map(str, results.layers))}; primary {results.primary}",
         "Pooling": run.get("pooling"),
-        "Corpus": f"{corpus.get('name')} {corpus.get('version') or ''}".strip() + f": {texts}",
+        "Corpus": literal(f"{corpus.get('name')} {corpus.get('version') or ''}") + f": {texts}",
         "Corpus digest": _code(corpus.get("digest")),
         "Tokens": _whole(run.get("tokens")),
         "Seed": run.get("seed"),
@@ -131,10 +157,11 @@ def record_section(results: RunResults) -> list[str]:
     body = [[name, str(value)] for name, value in rows.items() if value is not None]
     lines = ["| | |", "| --- | --- |"] + [f"| {' | '.join(cells)} |" for cells in body]
     # Times stand in run.json alone: a report has the same bytes each time it is made.
-    return ["## How it was run", "", *lines, "", "Times and peak memory: [run.json](run.json)."]
+    beside = "Times and peak memory: [run.json](run.json). Every plot is there as SVG, too."
+    return ["## How it was run", "", *lines, "", beside]
 
 
-def _weights(run: Any) -> str:
+def weights_of(run: Any) -> str:
     """Precision of the weights and of the computation."""
     model = run["model"]
     dtype = run.get("dtype") or model.get("dtype") or "unknown precision"
@@ -156,7 +183,7 @@ def _separations(found: Any) -> list[str]:
 
 
 def _code(value: Any) -> str:
-    return f"`{value}`" if value else ABSENT
+    return code(value) if value else ABSENT
 
 
 def _whole(value: Any) -> str:

@@ -17,6 +17,7 @@ from evmlx.store import Activations, write_json
 
 if TYPE_CHECKING:
     from evmlx.corpus import Corpus
+    from evmlx.story_scores import Told
 
 
 @dataclass(frozen=True)
@@ -93,11 +94,14 @@ class Stage:
         Files of the run folder that its results depend on.
     run : callable
         Does the work and returns what it wrote.
+    rated : bool
+        Whether its results depend on the human norms.
     """
 
     name: str
     reads: tuple[str, ...]
     run: Callable[[Run], list[Path]]
+    rated: bool = False
 
 
 def _vectors(run: Run) -> list[Path]:
@@ -146,9 +150,24 @@ def _circumplex(run: Run) -> list[Path]:
 
 def _probe(run: Run) -> list[Path]:
     from evmlx.probe import probe
+    from evmlx.vectors import load_vectors
 
     stories, labels, topics, texts = run.stories()
-    result = probe(stories, labels, topics, texts, run.corpus, seed=run.seed)
+    vectors = load_vectors(run.folder)
+    scene_of = {story.id: story.scene for story in run.corpus.stories}
+    domain_of = {topic.id: topic.domain for topic in run.corpus.topics}
+    result = probe(
+        stories,
+        labels,
+        topics,
+        texts,
+        run.corpus,
+        seed=run.seed,
+        scenes=[scene_of[i] for i in stories.ids],
+        domains=[domain_of.get(topic) for topic in topics],
+        neutral_basis=dict(zip(vectors.layers, vectors.neutral_basis, strict=True)),
+        primary_layer=run.primary_layer,
+    )
     return [run.write("probe_results.json", result)]
 
 
@@ -185,7 +204,22 @@ def _intensity(run: Run) -> list[Path]:
 def _report(run: Run) -> list[Path]:
     from evmlx.report import write_report
 
-    return write_report(run.folder, run.corpus)
+    return write_report(run.folder, run.corpus, _told(run))
+
+
+def _told(run: Run) -> list[Told] | str:
+    """Texts and their scores for the story browser, or why there are none."""
+    from evmlx.story_scores import told_texts
+    from evmlx.vectors import load_vectors
+
+    needed = ("activations.npz", *VECTOR_FILES)
+    missing = [name for name in needed if not (run.folder / name).exists()]
+    stories = None if missing else run.activations("stories")
+    if stories is None:
+        lacks = f"has no {missing[0]}" if missing else "has no stories"
+        return f"the run folder {lacks}, so that no text could be scored"
+    last = (run.activations(kind) for kind in ("scenarios", "scenarios_last"))
+    return told_texts(stories, *last, load_vectors(run.folder), run.corpus)
 
 
 VECTOR_FILES = ("raw_vectors.npz", "denoised_vectors.npz", "neutral_components.npz")
@@ -198,11 +232,11 @@ RESULT_FILES = (
 )
 STAGES = (
     Stage("vectors", ("activations.npz",), _vectors),
-    Stage("geometry", ("activations.npz", "token_embeddings.npz", *VECTOR_FILES), _geometry),
-    Stage("circumplex", ("activations.npz", *VECTOR_FILES), _circumplex),
-    Stage("probe", ("activations.npz",), _probe),
+    Stage("geometry", ("activations.npz", "token_embeddings.npz", *VECTOR_FILES), _geometry, True),
+    Stage("circumplex", ("activations.npz", *VECTOR_FILES), _circumplex, True),
+    Stage("probe", ("activations.npz", *VECTOR_FILES), _probe),
     Stage("implicit", ("activations.npz", *VECTOR_FILES), _implicit),
     Stage("intensity", ("activations.npz", *VECTOR_FILES), _intensity),
-    Stage("report", (*VECTOR_FILES, *RESULT_FILES), _report),
+    Stage("report", ("activations.npz", *VECTOR_FILES, *RESULT_FILES), _report, True),
 )
 STAGE_NAMES = tuple(stage.name for stage in STAGES)

@@ -6,7 +6,7 @@ Knows metric rows only, so that every sentence is about figures of `metrics.json
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from evmlx.metrics import MetricRow
 from evmlx.report_format import interval, known, p_number, p_phrase, percent, plain, signed
@@ -30,7 +30,7 @@ class Claim:
 
 
 def verdict(rows: Mapping[str, MetricRow], chance: float, loose: Sequence[str]) -> list[Claim]:
-    """Answer four questions: on probe, clusters, components and new texts, in that order.
+    """Answer four questions: on probe, clusters, human ratings and new texts, in that order.
 
     Parameters
     ----------
@@ -48,15 +48,61 @@ def verdict(rows: Mapping[str, MetricRow], chance: float, loose: Sequence[str]) 
     """
     claims = []
     if "probe_accuracy" in rows:
-        claims.append(probe_claim(rows["probe_accuracy"], rows.get("probe_gain"), chance))
+        claim = probe_claim(rows["probe_accuracy"], rows.get("probe_gain"), chance)
+        claims.append(_with(claim, _within_scenes(rows.get("probe_within_scene"))))
     if "cluster_cohesion" in rows:
-        claims.append(cohesion_claim(rows["cluster_cohesion"], loose))
-    if "pc1_valence_r" in rows:
+        claim = cohesion_claim(rows["cluster_cohesion"], loose)
+        claims.append(_with(claim, _like_the_words(rows.get("rsa_text"))))
+    if "norm_axis_valence_r" in rows and "norm_axis_arousal_r" in rows:
+        claims.append(affect_claim(rows))
+    elif "pc1_valence_r" in rows:
         claims.append(circumplex_claim(rows))
     batteries = [row for name, row in rows.items() if name in _BATTERIES]
     if batteries:
-        claims.append(implicit_claim(batteries))
+        claim = implicit_claim(batteries)
+        claims.append(_with(claim, _graded(rows.get("intensity_difference"))))
     return claims
+
+
+def _with(claim: Claim, more: str) -> Claim:
+    return replace(claim, text=f"{claim.text} {more}") if more else claim
+
+
+def _within_scenes(row: MetricRow | None) -> str:
+    """Tell the probe's figure with topic, place and person taken out, beside its control."""
+    if row is None or row.value is None or row.control is None:
+        return ""
+    figure = f"{plain(row.value, 3)} {interval(row.low, row.high, 3)}"
+    return f"Within scenes: {figure}, {row.control_name} {plain(row.control, 3)}."
+
+
+def _like_the_words(row: MetricRow | None) -> str:
+    """Tell how much of the geometry mere word counts have."""
+    if row is None or row.value is None:
+        return ""
+    top = f"; at most {plain(row.ceiling)} could be expected" if known(row.ceiling) else ""
+    return (
+        f"Word counts alone give cosines that correlate {signed(row.value)} "
+        f"{interval(row.low, row.high)} with these{top}."
+    )
+
+
+def _graded(row: MetricRow | None) -> str:
+    """Tell whether scores follow numbers that make a feeling stronger."""
+    if row is None or row.value is None:
+        return ""
+    sure = (
+        known(row.p) and row.p < ALPHA and row.value > 0 and not (known(row.low) and row.low <= 0)
+    )
+    lead = (
+        "Scores grow with what makes a feeling stronger"
+        if sure
+        else ("Scores are not shown to grow with what makes a feeling stronger")
+    )
+    return (
+        f"{lead}: rho beyond that of texts without feeling {signed(row.value)} "
+        f"{interval(row.low, row.high)}, {p_phrase(row.p)}."
+    )
 
 
 def probe_claim(row: MetricRow, gain: MetricRow | None, chance: float) -> Claim:
@@ -111,6 +157,35 @@ def cohesion_claim(row: MetricRow, loose: Sequence[str] = ()) -> Claim:
         but = f". Not on its own: {', '.join(loose)}" if loose else ""
         return Claim(question, YES, f"Mean {against}{but}.")
     return Claim(question, NO, f"No more than emotions dealt at random: mean {against}.")
+
+
+def affect_claim(rows: Mapping[str, MetricRow]) -> Claim:
+    """Say whether human valence and arousal can be read off the vectors of unseen emotions.
+
+    A norm can where the leave-one-out correlation has p < 0.05 and lies above that of permuted
+    ratings. Yes where both can, in part where one can.
+    """
+    question = "Can human valence and arousal be read off the vectors?"
+    axes = {norm: rows[f"norm_axis_{norm}_r"] for norm in ("valence", "arousal")}
+    if all(row.value is None for row in axes.values()):
+        return Claim(question, UNKNOWN, f"{axes['valence'].reason}.")
+    told = [
+        f"{norm} r = {signed(row.value)} {interval(row.low, row.high)} against "
+        f"{signed(row.control)} with ratings permuted, {p_phrase(row.p)}"
+        for norm, row in axes.items()
+        if row.value is not None
+    ]
+    answer = (NO, PARTLY, YES)[sum(map(_read_off, axes.values()))]
+    text = f"Predicted for emotions left out: {'; '.join(told)}."
+    if "pc1_valence_r" in rows and rows["pc1_valence_r"].value is not None:
+        sentences = "; ".join(_component_sentence(pc, rows) for pc in (1, 2))
+        text += f" Of the two main directions, {sentences}."
+    return Claim(question, answer, text)
+
+
+def _read_off(row: MetricRow) -> bool:
+    above = known(row.value) and row.value > (row.control if known(row.control) else 0)
+    return above and known(row.p) and row.p < ALPHA
 
 
 def circumplex_claim(rows: Mapping[str, MetricRow]) -> Claim:

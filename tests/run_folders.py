@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from evmlx.corpus import Corpus
+from evmlx.corpus import Corpus, load_corpus
+from evmlx.report import write_report
+from evmlx.story_scores import Told
 
 LAYERS, PRIMARY = (4, 9), 9
 
@@ -27,8 +30,38 @@ def edit(folder: Path, name: str, *path: str, value: Any) -> None:
     write(folder, name, content)
 
 
+@functools.cache
+def reported_run(base: Path) -> tuple[Path, list[Path]]:
+    """A run folder under `base` with its report, made once for tests that only look; and what was
+    written.
+    """
+    corpus = load_corpus()
+    folder = make_run(base / "reported" / "results" / "tiny", corpus)
+    return folder, write_report(folder, corpus, made_up_texts(corpus))
+
+
+def made_up_texts(corpus: Corpus) -> list[Told]:
+    """Scores of a hundred stories and of all new texts, at every layer."""
+    rng = np.random.default_rng(2)
+
+    def scores() -> np.ndarray:
+        return rng.uniform(-1, 1, (len(LAYERS), len(corpus.emotions))).astype(np.float32)
+
+    premises = {topic.id: topic.premise for topic in corpus.topics}
+    told = [
+        Told("story", s.id, s.emotion, s.text, premises[s.topic_id], s.scene, (), scores())
+        for s in corpus.stories[::30]
+    ]
+    told += [
+        Told(s.battery, s.id, s.target, s.text, None, None, s.near, scores())
+        for s in corpus.scenarios
+    ]
+    told[0].scores[0, 3] = np.nan
+    return told
+
+
 def make_run(folder: Path, corpus: Corpus) -> Path:
-    """Fill `folder` with run.json and all four result files."""
+    """Fill `folder` with run.json and all five result files."""
     folder.mkdir(parents=True, exist_ok=True)
     head = {"schema": 1, "model": "Tiny-1M", "corpus_digest": corpus.digest}
     rng = np.random.default_rng(5)
@@ -38,6 +71,7 @@ def make_run(folder: Path, corpus: Corpus) -> Path:
         ("arousal_results.json", "circumplex", {"permutations": 9999, "norms": _norms(corpus)}),
         ("probe_results.json", "probe", _probe_extra(corpus)),
         ("implicit_emotion_results.json", "implicit", {"primary_layer": PRIMARY}),
+        ("intensity_results.json", "intensity", {"primary_layer": PRIMARY, "reason": None}),
     ):
         layers = {f"layer_{layer}": found[key] for layer, found in per_layer.items()}
         write(folder, name, {**head, "layers": layers, **extra})
@@ -78,7 +112,12 @@ def _probe_extra(corpus: Corpus) -> dict[str, Any]:
         "emotions": list(corpus.emotions),
         "n_emotions": len(corpus.emotions),
         "chance": 1 / len(corpus.emotions),
-        "text_control": {"tfidf": _folds(0.731)},
+        "text_control": {
+            "tfidf": _folds(0.731),
+            "style": _folds(0.118),
+            "tfidf_leave_one_domain_out": _folds(0.702, "domain"),
+            "within_scene": _folds(0.612),
+        },
     }
 
 
@@ -129,6 +168,32 @@ def _layer(corpus: Corpus, rng: np.random.Generator) -> dict[str, Any]:
                 },
                 "reason": None,
             },
+            "reliability": {
+                "splits": 100,
+                "halves_r": 0.9,
+                "low": 0.8,
+                "high": 0.95,
+                "spearman_brown": 0.947,
+                "reason": None,
+            },
+            "rsa": {
+                "text": _rsa(0.64, 0.55, 0.71, 0.0001),
+                "embedding": _rsa(0.52, 0.44, 0.6, 0.0003),
+                "norms": {
+                    "r": 0.31,
+                    "p": 0.004,
+                    "text_r": 0.22,
+                    "low": 0.24,
+                    "high": 0.38,
+                    "partial_r": 0.19,
+                    "partial_low": 0.11,
+                    "partial_high": 0.27,
+                    "p_draws": 9999,
+                    "partial_p": 0.043,
+                    "n": count,
+                    "reason": None,
+                },
+            },
             "pca": {
                 "emotions": emotions,
                 "explained_variance": shares,
@@ -146,6 +211,12 @@ def _layer(corpus: Corpus, rng: np.random.Generator) -> dict[str, Any]:
             "emotions": emotions,
             "components": [_component(pc, share) for pc, share in enumerate(shares, start=1)],
             "coordinates": plane,
+            "norm_axis": {
+                "valence": _axis(0.66, 0.31, 0.85, 0.0021, count),
+                "arousal": _axis(0.48, 0.06, 0.76, 0.021, count),
+                "dominance": _axis(0.11, -0.35, 0.53, 0.19, count),
+            },
+            "procrustes": _procrustes(corpus, rng),
             "published_protocol": {
                 "note": "raw units",
                 "pc_analysis": [],
@@ -160,6 +231,19 @@ def _layer(corpus: Corpus, rng: np.random.Generator) -> dict[str, Any]:
             "grouped": _folds(0.807),
             "published": _folds(0.821, "stratified"),
             "gain_over_tfidf": {"gain": 0.076, "low": 0.055, "high": 0.097, "reason": None},
+            "gain_over_style": {"gain": 0.689, "low": 0.67, "high": 0.71, "reason": None},
+            "within_scene": _folds(0.843),
+            "leave_one_domain_out": _folds(0.788, "domain"),
+            "nearest": _folds(0.655),
+            "selectivity": {
+                "accuracy": 0.811,
+                "control_accuracy": 0.072,
+                "selectivity": 0.739,
+                "low": 0.721,
+                "high": 0.758,
+                "n": 3000,
+                "reason": None,
+            },
             "confusion": confusion.tolist(),
             "recall": dict.fromkeys(emotions, 0.8),
             "cluster_accuracy": 0.861,
@@ -170,9 +254,65 @@ def _layer(corpus: Corpus, rng: np.random.Generator) -> dict[str, Any]:
         "implicit": {
             "situation": _battery(0.5),
             "message": _battery(0.3625),
-            "message_last": _battery(0.2125),
+            "message_last": _battery(0.0625) | {"own_centred": _score(0.2125, 5.1)},
         },
+        "intensity": _intensity(corpus, rng),
     }
+
+
+def _rsa(r: float, low: float, high: float, p: float) -> dict[str, Any]:
+    found = {"r": r, "low": low, "high": high, "p": p, "p_draws": 9999}
+    return {**found, "ceiling": 0.973, "n_pairs": 190, "reason": None}
+
+
+def _axis(r: float, low: float, high: float, p: float, n: int) -> dict[str, Any]:
+    found = {"r": r, "low": low, "high": high, "p": p, "null_mean": -0.37, "draws": 9999, "n": n}
+    return {**found, "predicted": [0.0] * n, "reason": None}
+
+
+def _procrustes(corpus: Corpus, rng: np.random.Generator) -> dict[str, Any]:
+    norms = corpus.norms
+    assert norms is not None
+    human = np.array([norms.valence, norms.arousal]).T
+    human = (human - human.mean(0)) / human.std(0)
+    count = len(human)
+    spread = 0.05 * rng.normal(size=(count, 2, 4))
+    return {
+        "r2": 0.36,
+        "low": 0.29,
+        "high": 0.42,
+        "p": 0.012,
+        "null_mean": 0.14,
+        "draws": 9999,
+        "n": count,
+        "emotions": list(corpus.emotions),
+        "model": (0.6 * human + 0.4 * rng.normal(size=human.shape)).tolist(),
+        "human": human.tolist(),
+        "covariance": (spread @ spread.transpose(0, 2, 1)).tolist(),
+        "reason": None,
+    }
+
+
+def _intensity(corpus: Corpus, rng: np.random.Generator) -> dict[str, Any]:
+    templates = [
+        {
+            "id": one.id,
+            "target": one.target,
+            "direction": one.direction,
+            "values": list(one.values),
+            "scores": (np.linspace(0.1, 0.4, len(one.values)) * (-1) ** (one.direction != "up"))
+            .round(3)
+            .tolist(),
+            "control_scores": (0.05 * rng.normal(size=len(one.values))).tolist(),
+            "rho": 0.82,
+            "control_rho": 0.11,
+            "difference": 0.71,
+        }
+        for one in corpus.intensity
+    ]
+    found = {"templates": templates, "mean_rho": 0.82, "mean_control_rho": 0.11}
+    found |= {"mean_difference": 0.71, "low": 0.42, "high": 0.93, "p": 0.001, "draws": 1000}
+    return {**found, "null_mean": 0.02, "n": len(templates), "reason": None}
 
 
 def _component(pc: int, share: float) -> dict[str, Any]:
@@ -180,6 +320,8 @@ def _component(pc: int, share: float) -> dict[str, Any]:
     given = (("valence", -0.12, 0.61), ("arousal", 0.71, 0.0004), ("dominance", 0.2, 0.4))
     for norm, r, p in given:
         found |= {f"{norm}_r": r, f"{norm}_p": p, f"{norm}_p_max": min(1.0, 4 * p)}
+        found |= {f"{norm}_negative_r": r / 2, f"{norm}_negative_p": min(1.0, 2 * p)}
+        found |= {f"{norm}_negative_p_max": min(1.0, 8 * p)}
     return found
 
 
@@ -198,8 +340,10 @@ def _score(top1: float, mean_rank: float) -> dict[str, Any]:
     found: dict[str, Any] = {"mean_rank": mean_rank, "chance_top1": 0.05, "p": 0.0001}
     for key, share in (("top1", top1), ("top3", top1 + 0.2), ("top5", top1 + 0.3)):
         found |= {key: share, f"{key}_low": share - 0.1, f"{key}_high": share + 0.1}
+    auc = {"macro_auc": 0.83, "macro_auc_low": 0.79, "macro_auc_high": 0.87}
     return {
         **found,
+        **auc,
         "mean_rank_low": mean_rank - 0.7,
         "mean_rank_high": mean_rank + 0.7,
         "hub_emotion": "anxious",

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from run_folders import LAYERS, edit, make_run
+from run_folders import LAYERS, PRIMARY, edit, make_run, reported_run
 
 from evmlx.corpus import Corpus, load_corpus
+from evmlx.plot_labels import arrange
+from evmlx.plot_planes import ellipse
 from evmlx.plot_style import (
     COLOURS,
     MARKERS,
     UNCLUSTERED,
-    _arrange,
     figure,
     looks,
     place_labels,
     scatter,
     styled,
 )
+from evmlx.plot_texts import grown
 from evmlx.plots import plot_confusion, plot_cosine, write_plots
 from evmlx.run_results import read_results
 
@@ -32,17 +37,19 @@ def corpus() -> Corpus:
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory, corpus: Corpus) -> Path:
-    folder = make_run(tmp_path_factory.mktemp("runs") / "tiny", corpus)
-    write_plots(read_results(folder), corpus)
-    return folder
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return reported_run(tmp_path_factory.getbasetemp())[0]
 
 
-def test_every_plot_is_there_and_a_png(drawn: Path) -> None:
-    kinds = [f"{kind}_layer_{n}" for kind in ("cosine", "pca", "circumplex") for n in LAYERS]
-    expected = {f"{name}.png" for name in (*kinds, "layers", "confusion", "implicit")}
+def test_every_plot_is_there_as_png_and_svg(drawn: Path) -> None:
+    names = [f"{kind}_layer_{n}" for kind in ("cosine", "pca", "circumplex") for n in LAYERS]
+    names += ["layers", "confusion", "implicit", "intensity"]
+    expected = {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
     assert {path.name for path in (drawn / "plots").iterdir()} == expected
-    for path in (drawn / "plots").iterdir():
+    for path in (drawn / "plots").glob("*.svg"):
+        root = ElementTree.parse(path).getroot()
+        assert root.tag.endswith("svg") and len(list(root.iter())) > 100
+    for path in (drawn / "plots").glob("*.png"):
         content = path.read_bytes()
         assert content.startswith(b"\x89PNG") and len(content) > 10_000
         width = int.from_bytes(content[16:20], "big")
@@ -56,12 +63,15 @@ def test_bytes_do_not_depend_on_time_or_settings(
 
     folder = make_run(tmp_path / "again", corpus)
     with mpl.rc_context({"font.size": 30, "axes.facecolor": "red", "savefig.dpi": 20}):
-        write_plots(read_results(folder), corpus)
+        one_layer = replace(read_results(folder), layers=(PRIMARY,))
+        written = write_plots(one_layer, corpus)
         assert mpl.rcParams["font.size"] == 30  # the caller's settings are given back
-    for path in sorted((drawn / "plots").iterdir()):
-        again = (folder / "plots" / path.name).read_bytes()
-        assert again == path.read_bytes(), path.name
-        assert b"Software" not in again and b"tIME" not in again
+    for path in written:
+        again = path.read_bytes()
+        if path.stem != "layers":  # the only one that shows the other layer
+            assert again == (drawn / "plots" / path.name).read_bytes(), path.name
+        for stamp in (b"Software", b"tIME", b"<dc:date>", b"Matplotlib"):
+            assert stamp not in again
 
 
 def test_a_cluster_has_one_look_of_its_own(corpus: Corpus) -> None:
@@ -114,7 +124,7 @@ def test_labels_do_not_cover_each_other(corpus: Corpus, seed: int) -> None:
 
 
 def test_a_lone_label_stands_beside_its_marker() -> None:
-    box = _arrange(np.array([[100.0, 100.0]]), np.array([[40.0, 10.0]]), (0, 0, 500, 500), 1.0)[0]
+    box = arrange(np.array([[100.0, 100.0]]), np.array([[40.0, 10.0]]), (0, 0, 500, 500), 1.0)[0]
     assert box[1] < 100 < box[3]  # level with it
     assert 0 < box[0] - 100 < 15  # to its right
 
@@ -129,8 +139,10 @@ def test_cosines_of_a_zero_vector_are_left_out(tmp_path: Path, corpus: Corpus) -
     emotions = list(corpus.emotions[:4])
     shown = looks(corpus.emotions, corpus.clusters)
     with styled():
-        path = plot_cosine(tmp_path, 3, {"emotions": emotions, "matrix": matrix}, shown)
-    assert path.stat().st_size > 5_000
+        png, svg = plot_cosine(tmp_path, 3, {"emotions": emotions, "matrix": matrix}, shown)
+    assert png.stat().st_size > 5_000
+    # one cell a pair of the three emotions that are left, above and below the diagonal
+    assert len(re.findall('<g id="text_', svg.read_text())) >= 6
 
 
 def test_confusions_keep_their_emotions(
@@ -141,9 +153,9 @@ def test_confusions_keep_their_emotions(
 
     seen = {}
 
-    def look_on(fig: object, path: Path) -> Path:
+    def look_on(fig: object, path: Path) -> list[Path]:
         seen["axes"] = fig.axes[0]  # type: ignore[attr-defined]
-        return path
+        return [path]
 
     monkeypatch.setattr(evmlx.plots, "save", look_on)
     emotions = ["proud", "lonely", "joyful"]
@@ -157,6 +169,48 @@ def test_confusions_keep_their_emotions(
     assert drawn[names.index("lonely"), names.index("joyful")] == 0.3
 
 
+def test_an_ellipse_holds_the_share_of_a_normal_cloud() -> None:
+    rng = np.random.default_rng(3)
+    covariance = np.array([[0.5, 0.35], [0.35, 0.4]])
+    width, height, angle = ellipse(covariance)
+    points = rng.multivariate_normal([0, 0], covariance, size=40_000)
+    turn = np.radians(angle)
+    along = points @ [np.cos(turn), np.sin(turn)]
+    across = points @ [-np.sin(turn), np.cos(turn)]
+    inside = (2 * along / width) ** 2 + (2 * across / height) ** 2 < 1
+    assert inside.mean() == pytest.approx(0.95, abs=0.005)
+    # the long axis is that of the larger variance
+    assert along.std() == pytest.approx(width / 2 / np.sqrt(5.991), rel=0.02)
+
+
+def test_labels_keep_off_other_points() -> None:
+    anchors, sizes = np.array([[100.0, 100.0]]), np.array([[40.0, 10.0]])
+    frame = (0.0, 0.0, 500.0, 500.0)
+    free = arrange(anchors, sizes, frame, 1.0)[0]
+    middle = (free[:2] + free[2:]) / 2
+    moved = arrange(anchors, sizes, frame, 1.0, middle[None])[0]
+    assert not ((moved[:2] < middle) & (middle < moved[2:])).all()
+
+
+def test_runs_without_a_fit_show_the_planes_side_by_side(tmp_path: Path, corpus: Corpus) -> None:
+    folder = make_run(tmp_path / "run", corpus)
+    here = ("layers", f"layer_{PRIMARY}")
+    edit(folder, "arousal_results.json", *here, "procrustes", value=None)
+    stages = {"circumplex": read_results(folder).stages["circumplex"]}
+    results = replace(read_results(folder), layers=(PRIMARY,), stages=stages)
+    names = {path.name for path in write_plots(results, corpus)}
+    assert names == {f"{n}.{k}" for n in ("circumplex_layer_9", "layers") for k in ("png", "svg")}
+
+
+def test_a_score_is_drawn_so_that_feeling_grows() -> None:
+    scores = [0.5, 0.3, 0.1]
+    one = {"values": [1, 2, 3], "scores": scores, "control_scores": [0.0, 0.0, 0.3]}
+    values, drawn, control = grown({**one, "direction": "down"})
+    assert values == [3, 2, 1] and drawn == pytest.approx([-0.2, 0, 0.2])
+    assert control == pytest.approx([0.2, -0.1, -0.1])
+    assert grown({**one, "direction": "up"})[1] == pytest.approx([0.2, 0, -0.2])
+
+
 def test_what_is_null_is_not_drawn(tmp_path: Path, corpus: Corpus) -> None:
     folder = make_run(tmp_path / "run", corpus)
     here = ("layers", "layer_9")
@@ -168,8 +222,13 @@ def test_what_is_null_is_not_drawn(tmp_path: Path, corpus: Corpus) -> None:
     edit(folder, "arousal_results.json", *here, "components", value=[])
     edit(folder, "arousal_results.json", *here, "coordinates", value=[[] for _ in range(20)])
     edit(folder, "arousal_results.json", "norms", "arousal", value=[None] * 20)
-    written = {path.name for path in write_plots(read_results(folder), corpus)}
-    assert not {"confusion.png", "implicit.png", "circumplex_layer_9.png"} & written
+    nothing = {"r2": None, "model": None, "reason": "no norms"}
+    edit(folder, "arousal_results.json", *here, "procrustes", value=nothing)
+    edit(folder, "intensity_results.json", *here, "templates", value=[])
+    one_layer = replace(read_results(folder), layers=(PRIMARY,))
+    written = {path.name for path in write_plots(one_layer, corpus)}
+    missing = {"confusion.png", "implicit.png", "circumplex_layer_9.png", "intensity.png"}
+    assert not missing & written
     assert "layers.png" in written
 
 

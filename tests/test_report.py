@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from run_folders import LAYERS, PRIMARY, edit, make_run
+from run_folders import LAYERS, PRIMARY, edit, make_run, reported_run
 from scipy.stats import pearsonr
 
 from evmlx.corpus import Corpus, load_corpus
 from evmlx.errors import EvmlxError
 from evmlx.metrics import LABELS, MetricRow, at_layer, fisher_interval, metrics
-from evmlx.report import report_text, write_report
-from evmlx.report_format import p_number, p_phrase, percent, plain, signed
+from evmlx.report import write_report
+from evmlx.report_format import literal, p_number, p_phrase, percent, plain, signed
+from evmlx.report_sections import report_text
 from evmlx.run_results import STAGES, read_results
 
 
@@ -31,10 +33,8 @@ def folder(tmp_path: Path, corpus: Corpus) -> Path:
 
 
 @pytest.fixture(scope="module")
-def reported(tmp_path_factory: pytest.TempPathFactory, corpus: Corpus) -> tuple[Path, list[Path]]:
-    """A run folder with its report, for tests that do not change it, and what was written."""
-    folder = make_run(tmp_path_factory.mktemp("results") / "tiny", corpus)
-    return folder, write_report(folder, corpus)
+def reported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]]:
+    return reported_run(tmp_path_factory.getbasetemp())
 
 
 def text_of(folder: Path, corpus: Corpus, plots: set[str] | None = None) -> str:
@@ -53,16 +53,20 @@ NAMES = {label for label, _, _ in LABELS.values()}
 
 def test_a_complete_report(reported: tuple[Path, list[Path]], corpus: Corpus) -> None:
     folder, written = reported
-    assert {path.name for path in written} >= {"REPORT.md", "metrics.json", "layers.png"}
+    names = {"REPORT.md", "report.html", "metrics.json", "layers.png", "layers.svg"}
+    assert {path.name for path in written} >= names
     text = (folder / "REPORT.md").read_text(encoding="utf-8")
-    assert set(headlines(text)) == NAMES
+    assert set(headlines(text)) == NAMES - {LABELS["probe_macro_auc"][0]}
     # every picture and link leads to a file, and every plot is shown or linked
     linked = set(re.findall(r"\]\((plots/[^)]+)\)", text))
     assert linked == {str(p.relative_to(folder)) for p in written if p.suffix == ".png"}
     assert not re.search(r"\bnan\b|None", text)
     assert "someone/Tiny-1M" in text and corpus.digest in text and "512,345" in text
-    edit(folder, "run.json", "timings", "report", value=99.0)  # its own time would change it
-    assert text_of(folder, corpus, {p.name for p in written}) == text
+    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    run["timings"]["report"] = 99.0  # its own time would change it
+    again = replace(read_results(folder), run=run)
+    names = {path.name for path in written}
+    assert report_text(again, metrics(folder), corpus, names) == text
 
 
 def test_tables_have_as_many_cells_as_heads(folder: Path, corpus: Corpus) -> None:
@@ -171,7 +175,13 @@ def test_a_stage_not_run_is_one_line(folder: Path, corpus: Corpus, stage: str) -
     text = text_of(folder, corpus)
     assert text.count("Not run yet") == 1
     assert f"`evmlx {stage} results/tiny`" in text
-    prefixes = {"geometry": "cluster", "circumplex": "pc", "probe": "probe", "implicit": "implicit"}
+    prefixes = {
+        "geometry": ("cluster", "rsa", "reliability"),
+        "circumplex": ("pc", "norm_axis", "procrustes"),
+        "probe": ("probe", "nearest"),
+        "implicit": ("implicit",),
+        "intensity": ("intensity",),
+    }
     assert not any(row.metric.startswith(prefixes[stage]) for row in metrics(folder))
     assert metrics(folder)
 
@@ -180,7 +190,7 @@ def test_nothing_run_at_all(folder: Path, corpus: Corpus) -> None:
     for name, _ in STAGES.values():
         (folder / name).unlink()
     written = write_report(folder, corpus)
-    assert [path.name for path in written] == ["metrics.json", "REPORT.md"]
+    assert [path.name for path in written] == ["metrics.json", "REPORT.md", "report.html"]
     text = (folder / "REPORT.md").read_text(encoding="utf-8")
     assert text.count("Not run yet") == len(STAGES) and "## How it was run" in text
 
@@ -205,9 +215,10 @@ def test_what_the_corpus_lacks_is_a_limit(folder: Path, corpus: Corpus) -> None:
 
 def test_published_figures_stand_apart(folder: Path, corpus: Corpus) -> None:
     text = text_of(folder, corpus)
-    before, published = text.split("## By the published protocol")
+    before, rest = text.split("## By the published protocol")
+    published, after = rest.split("\n## ", 1)
     assert "3.94" in published and "not comparable across models" in published
-    assert "3.94" not in before and "0.821" not in before
+    assert "3.94" not in before + after and "0.821" not in before + after
 
 
 def test_a_figure_outside_its_interval_is_marked(folder: Path, corpus: Corpus) -> None:
@@ -227,6 +238,71 @@ def test_figures_without_outlier_dimensions_are_told(folder: Path, corpus: Corpu
     edit(folder, "arousal_results.json", *here, "without_outliers", value=again)
     said = "without dimension 3, 12: cohesion +0.18, PC1 valence r +0.33, PC1 arousal r −0.44."
     assert f"Layer {PRIMARY} {said}" in text_of(folder, corpus)
+
+
+def test_new_figures_of_the_files_are_rows(folder: Path) -> None:
+    rows = at_layer(metrics(folder), PRIMARY)
+    expected = {  # value, control, p, n
+        "probe_within_scene": (0.843, 0.612, None, 3000),
+        "probe_leave_one_domain_out": (0.788, 0.702, None, 3000),
+        "nearest_vector": (0.655, 0.731, None, 3000),
+        "probe_selectivity": (0.739, 0.0, None, 3000),
+        "probe_style_gain": (0.689, 0.0, None, 3000),
+        "rsa_text": (0.64, 0.0, 0.0001, 190),
+        "rsa_norms_partial": (0.19, 0.0, 0.043, 20),
+        "norm_axis_valence_r": (0.66, -0.37, 0.0021, 20),
+        "norm_axis_dominance_r": (0.11, -0.37, 0.19, 20),
+        "procrustes_r2": (0.36, 0.14, 0.012, 20),
+        "implicit_situation_macro_auc": (0.83, 0.5, None, 80),
+        "implicit_message_last_z_top1": (0.0625, 0.05, 0.0001, 80),
+        "intensity_difference": (0.71, 0.02, 0.001, 10),
+    }
+    found = {name: (r.value, r.control, r.p, r.n) for name, r in rows.items() if name in expected}
+    assert found == expected
+    assert rows["rsa_text"].ceiling == 0.973
+    # Spearman and Brown, of each end of the halves' range
+    assert rows["reliability"].value == 0.947
+    assert rows["reliability"].low == pytest.approx(2 * 0.8 / 1.8)
+    # a prompt's last token is far from the stories' mean: its own is the one to take out
+    assert rows["implicit_message_last_top1"].value == 0.2125
+    assert rows["implicit_message_last_top1"].basis == "own_centred"
+    assert list(rows) == [name for name in LABELS if name in rows]
+
+
+def test_results_of_an_older_evmlx_leave_rows_out(folder: Path, corpus: Corpus) -> None:
+    here = ("layers", f"layer_{PRIMARY}")
+    for name, keys in (
+        ("validation_results.json", ("rsa", "reliability")),
+        ("arousal_results.json", ("norm_axis", "procrustes")),
+        ("probe_results.json", ("within_scene", "nearest", "selectivity", "gain_over_style")),
+    ):
+        for key in keys:
+            edit(folder, name, *here, key, value=None)
+    rows = at_layer(metrics(folder), PRIMARY)
+    gone = ("rsa", "reliability", "norm_axis", "procrustes", "nearest", "probe_within")
+    assert not any(name.startswith(gone) for name in rows) and "pc1_arousal_r" in rows
+    text = text_of(folder, corpus)
+    assert not re.search(r"\bnan\b|None", text)
+    # without norm axes the verdict goes by the components, as it did
+    assert "Are the two main directions human valence and arousal?" in text
+
+
+def test_a_row_without_a_value_keeps_the_reason(folder: Path) -> None:
+    axis = {"r": None, "low": None, "high": None, "p": None, "reason": "too few ratings"}
+    here = ("layers", f"layer_{PRIMARY}", "norm_axis", "valence")
+    edit(folder, "arousal_results.json", *here, value=axis)
+    row = at_layer(metrics(folder), PRIMARY)["norm_axis_valence_r"]
+    assert (row.value, row.reason) == (None, "too few ratings")
+
+
+def test_a_name_is_no_markup(folder: Path, corpus: Corpus) -> None:
+    edit(folder, "run.json", "model", "name", value="a|b_c<script>")
+    edit(folder, "run.json", "corpus", "name", value="x|y")
+    text = text_of(folder, corpus)
+    assert text.startswith("# Emotion vectors in a\\|b\\_c\\<script\\>")
+    row = next(line for line in text.splitlines() if line.startswith("| Corpus |"))
+    assert len(re.findall(r"(?<!\\)\|", row)) == 3
+    assert literal("two\nlines | [a](b)") == "two lines \\| \\[a\\](b)"
 
 
 @pytest.mark.parametrize(

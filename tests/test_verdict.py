@@ -12,11 +12,13 @@ from evmlx.verdict import (
     PARTLY,
     UNKNOWN,
     YES,
+    affect_claim,
     circumplex_claim,
     cohesion_claim,
     implicit_claim,
     plane_title,
     probe_claim,
+    verdict,
 )
 
 
@@ -80,6 +82,79 @@ def test_circumplex_sentence_names_both_norms() -> None:
     text = circumplex_claim(rows).text
     assert "PC1 follows human arousal (r = +0.52, p = 0.02" in text
     assert "not valence (r = +0.10, p = 0.90)" in text
+
+
+@pytest.mark.parametrize(
+    ("valence", "arousal", "answer"),
+    [
+        ({"value": 0.6, "p": 0.01}, {"value": 0.5, "p": 0.02}, YES),
+        ({"value": 0.1, "p": 0.2}, {"value": 0.5, "p": 0.02}, PARTLY),
+        ({"value": 0.1, "p": 0.2}, {"value": 0.2, "p": 0.05}, NO),
+        # below what permuted ratings give, however small p is said to be
+        ({"value": -0.5, "p": 0.01}, {"value": 0.2, "p": 0.3}, NO),
+        ({"value": None, "reason": "no norms"}, {"value": None, "reason": "no norms"}, UNKNOWN),
+        ({"value": None, "reason": "few"}, {"value": 0.5, "p": 0.02}, PARTLY),
+    ],
+)
+def test_affect_verdict(
+    valence: dict[str, object], arousal: dict[str, object], answer: str
+) -> None:
+    rows = {
+        f"norm_axis_{norm}_r": row(
+            f"norm_axis_{norm}_r",
+            given["value"],
+            **{  # type: ignore
+                "control": -0.4,
+                **{k: v for k, v in given.items() if k != "value"},
+            },
+        )
+        for norm, given in (("valence", valence), ("arousal", arousal))
+    }
+    claim = affect_claim(rows)
+    assert claim.answer == answer
+    assert ("against −0.40 with ratings permuted" in claim.text) == (answer != UNKNOWN)
+
+
+def test_verdict_goes_by_norm_axes_where_there_are_any() -> None:
+    rows = {
+        f"pc{pc}_{n}_r": row(f"pc{pc}_{n}_r", 0.1, p=0.9)
+        for pc in (1, 2)
+        for n in ("valence", "arousal")
+    }
+    assert [c.question for c in verdict(rows, 0.05, [])] == [circumplex_claim(rows).question]
+    axes = {
+        f"norm_axis_{n}_r": row(f"norm_axis_{n}_r", 0.6, p=0.01) for n in ("valence", "arousal")
+    }
+    (claim,) = verdict({**rows, **axes}, 0.05, [])
+    assert claim.answer == YES and "Of the two main directions, PC1 follows neither" in claim.text
+
+
+def test_verdict_says_what_the_words_alone_give() -> None:
+    rows = {
+        "probe_accuracy": row("probe_accuracy", 0.78, low=0.76, high=0.8, control=0.75),
+        "probe_within_scene": row(
+            "probe_within_scene", 0.84, low=0.8, high=0.88, control=0.6, control_name="TF-IDF"
+        ),
+        "cluster_cohesion": row("cluster_cohesion", 0.2, low=0.1, high=0.3, control=0.0, p=0.01),
+        "rsa_text": row("rsa_text", 0.64, low=0.5, high=0.7, ceiling=0.97),
+    }
+    probe, cohesion = verdict(rows, 0.05, [])
+    assert probe.text.endswith("Within scenes: 0.840 [0.800, 0.880], TF-IDF 0.600.")
+    assert "correlate +0.64 [0.50, 0.70] with these; at most 0.97" in cohesion.text
+
+
+def test_verdict_on_feelings_that_grow() -> None:
+    good = row("implicit_situation_top1", 0.5, low=0.39, high=0.61, control=0.05)
+    grows = row("intensity_difference", 0.6, low=0.2, high=0.9, p=0.001)
+
+    def said(found: MetricRow) -> str:
+        rows = {"implicit_situation_top1": good, "intensity_difference": found}
+        return verdict(rows, 0.05, [])[0].text
+
+    assert "Scores grow with what makes a feeling stronger" in said(grows)
+    for unsure in (replace(grows, p=0.06), replace(grows, low=-0.1), replace(grows, value=-0.6)):
+        assert "Scores are not shown to grow" in said(unsure)
+    assert "grow" not in said(replace(grows, value=None))
 
 
 def test_implicit_verdict() -> None:
