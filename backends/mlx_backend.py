@@ -34,6 +34,7 @@ from evmlx.backends.mlx_loading import (
     load,
     quantize_weights,
 )
+from evmlx.backends.mlx_rotary import correct_yarn
 from evmlx.backends.mlx_weights import checkpoint_dtype
 from evmlx.errors import EvmlxError
 
@@ -110,7 +111,9 @@ class MLXBackend:
         mx.set_default_device(mx.gpu if device == "gpu" else mx.cpu)
         config = configs.read_config(folder)
         own = configs.arguments_class(config, folder)
-        self.model, config = load(folder, config, configs.changes(config, own, folder))
+        changes = configs.changes(config, own, folder)
+        self.model, config = load(folder, config, changes)
+        correct_yarn(self.model, {**configs.text_config(config), **changes})
         if dtype != "auto":
             self.model.set_dtype(DTYPES[dtype])
         quantization = declared_quantization(config)

@@ -13,22 +13,22 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from evmlx.backends.mlx_families import (
+    SUPPLIED,
+    UNSUITABLE,
+    family_fields,
+    reference,
+    refuse_ignored,
+    refuse_miscomputed,
+)
+from evmlx.backends.mlx_rotary import LONGROPE, rotary
 from evmlx.errors import EvmlxError
 
-# Blocks whose output is not the residual stream, or that are not run once each.
-UNSUITABLE = {
-    "gemma3n": "keeps several residual streams side by side",
-    "gemma3n_text": "keeps several residual streams side by side",
-    "deepseek_v41": "keeps several residual streams side by side",
-    "deepseek_v41_text": "keeps several residual streams side by side",
-    "kimi_k3": "mixes the residuals of earlier blocks by attention",
-    "iquestloopcoder": "computes without calling its blocks",
-    "nanbeige": "runs its blocks several times over",
-}
+# Every how many layers one attends in full, as mlx-lm's classes call it.
+INTERVALS = ("sliding_window_pattern", "full_attention_interval")
 WIDTHS = ("hidden_size", "n_embd", "d_model", "dim", "n_embed")
 # Fields under another name since transformers 5, by the name that mlx-lm reads.
 ALIASES = {"n_ctx": "n_positions", "num_experts": "num_local_experts", "block_dim": "hidden_size"}
-LONGROPE = ("longrope", "su")
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -61,6 +61,7 @@ def read_config(folder: Path) -> dict[str, Any]:
                 f"{folder}: {kind} {UNSUITABLE[kind]}, so that 'the residual after a block' has "
                 "no one meaning: evmlx does not measure it"
             )
+    refuse_miscomputed(text_config(config), folder)
     return config
 
 
@@ -106,6 +107,7 @@ def changes(config: dict[str, Any], own: type | None, folder: Path) -> dict[str,
     """
     text = text_config(config)
     known = fields(own)
+    refuse_ignored(text, known, folder)
     wanted = {
         name: value
         for name, value in _mlx_names(text, known, folder).items()
@@ -129,83 +131,40 @@ def fields(own: type | None) -> frozenset[str]:
 
 def _mlx_names(text: dict[str, Any], known: frozenset[str], folder: Path) -> dict[str, Any]:
     """Values that are in the config, under the names and in the form that mlx-lm reads."""
-    names = _rotary(text, known, folder)
-    scaling = names.get("rope_scaling", text.get("rope_scaling"))
-    if isinstance(scaling, dict) and scaling.get("type", scaling.get("rope_type")) in LONGROPE:
-        # mlx-lm takes the long factors at any length; the texts are of the short kind.
-        names["rope_scaling"] = {**scaling, "long_factor": scaling["short_factor"]}
+    names = rotary(text, known, folder)
     for name, alias in ALIASES.items():
         if name not in text and alias in text:
             names[name] = text[alias]
+    for name, value in SUPPLIED.get(text.get("model_type", ""), {}).items():
+        names.setdefault(name, text.get(name, value))
     if text.get("head_dim") is None and text.get("num_attention_heads") and "hidden_size" in text:
         names["head_dim"] = text["hidden_size"] // text["num_attention_heads"]
-    if "sliding_window_pattern" not in text and "sliding_window_pattern" in known:
-        kinds = text.get("layer_types") or ()
-        if "sliding_attention" in kinds:
-            names["sliding_window_pattern"] = _pattern(list(kinds), text, folder)
-    return names
+    names |= family_fields(text, known)
+    kinds = list(text.get("layer_types") or ())
+    for name in set(INTERVALS) & known - {*text, *names}:
+        if "layer_types" not in known and set(kinds) - {"full_attention"}:
+            names[name] = _interval(kinds, text, folder)
+    return {**_defaults(reference(text), known - {*text, *names}), **names}
 
 
-def _rotary(text: dict[str, Any], known: frozenset[str], folder: Path) -> dict[str, Any]:
-    """Rotary settings under the names of transformers 4, from ``rope_parameters``."""
-    parameters = text.get("rope_parameters")
-    if not isinstance(parameters, dict):
-        parameters = {}
-    share = parameters.get("partial_rotary_factor", text.get("partial_rotary_factor"))
-    if share not in (None, 1) and not _any(
-        known, "partial_rotary_factor", "rotary_pct", "rope_parameters"
-    ):
-        raise EvmlxError(
-            f"{folder / 'config.json'}: {text.get('model_type')} rotates only {share} of each "
-            "head (partial_rotary_factor), which mlx-lm leaves out: use --backend torch"
-        )
-    if not parameters:
-        return {}
-    names: dict[str, Any] = {}
-    local = None
-    if all(isinstance(value, dict) for value in parameters.values()):  # one set a layer type
-        local = parameters.get("sliding_attention")
-        parameters = parameters.get("full_attention") or local or {}
-    theta = parameters.get("rope_theta")
-    names["rope_theta"] = names["rotary_emb_base"] = theta
-    names["partial_rotary_factor"] = names["rotary_pct"] = parameters.get("partial_rotary_factor")
-    kind = parameters.get("rope_type", parameters.get("type", "default"))
-    scaling = {k: v for k, v in parameters.items() if k not in ("rope_theta", "rope_type")}
-    names["rope_scaling"] = None if kind == "default" else {**scaling, "type": kind}
-    names["original_max_position_embeddings"] = parameters.get("original_max_position_embeddings")
-    if local is not None:
-        names["rope_local_base_freq"] = names["swa_rope_theta"] = local.get("rope_theta")
-        if local.get("rope_theta") != theta and not _any(
-            known, "rope_parameters", "rope_local_base_freq", "swa_rope_theta"
-        ):
-            raise EvmlxError(
-                f"{folder / 'config.json'}: mlx-lm has one rotary base for all layers of "
-                f"{text.get('model_type')}, but rope_parameters has two: use --backend torch"
-            )
-    return {
-        name: value
-        for name, value in names.items()
-        if name not in text and (value is not None or name == "rope_scaling")
-    }
+def _defaults(whole: Any, absent: frozenset[str]) -> dict[str, Any]:
+    """Values that transformers takes for fields which the config leaves out."""
+    values = {name: getattr(whole, name, None) for name in sorted(absent)}
+    return {name: v for name, v in values.items() if isinstance(v, bool | int | float | str)}
 
 
-def _any(known: frozenset[str], *names: str) -> bool:
-    """Whether mlx-lm's class takes one of `names`; also where the class is not known."""
-    return not known or any(name in known for name in names)
-
-
-def _pattern(kinds: list[str], text: dict[str, Any], folder: Path) -> int:
+def _interval(kinds: list[str], text: dict[str, Any], folder: Path) -> int:
     """Every how many layers one attends in full."""
     if "full_attention" not in kinds:
         return len(kinds) + 1
-    pattern = kinds.index("full_attention") + 1
+    interval = kinds.index("full_attention") + 1
     for layer, kind in enumerate(kinds):
-        if (kind == "full_attention") != ((layer + 1) % pattern == 0):
+        if (kind == "full_attention") != ((layer + 1) % interval == 0):
             raise EvmlxError(
                 f"{folder / 'config.json'}: mlx-lm cannot alternate layer_types as "
                 f"{text.get('model_type')} has them here: use --backend torch"
             )
-    return pattern
+    return interval
 
 
 def arguments_class(config: dict[str, Any], folder: Path) -> type | None:

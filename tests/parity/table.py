@@ -14,26 +14,20 @@ import numpy as np
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
+from families import APART, CASES, MIXED, QUANTIZED, REFUSED  # noqa: E402
 from test_tiny_families import (  # noqa: E402
-    APART,
-    CASES,
     MEDIAN,
-    MIXED,
-    QUANTIZED,
-    UNKNOWN,
     WORST,
     both,
     errors,
     quantize,
     repeating,
+    save,
 )
-from tiny_models import tiny_model  # noqa: E402
 
 from evmlx.errors import EvmlxError  # noqa: E402
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "backends.md"
-# Refused by the MLX engine, which says so by name, or unknown to mlx-lm.
-REFUSED = {"mistral, window of 8": ("mistral", {}), "gemma2, window of 8": ("gemma2", {})}
 
 
 def row(name: str, folder: Path) -> str:
@@ -52,11 +46,11 @@ def row(name: str, folder: Path) -> str:
 def table() -> str:
     """Every case of `test_tiny_families`, full precision and quantized."""
     cases = {**CASES, **{family: (family, changes) for family, changes in APART.items()}}
-    cases |= {**REFUSED, **{family: (family, {}) for family in UNKNOWN}}
+    cases |= {name: (family, changes) for name, (family, changes, _) in REFUSED.items()}
     rows = []
-    for name, (family, changes) in cases.items():
+    for name, (family, changes) in sorted(cases.items()):
         with tempfile.TemporaryDirectory() as folder:
-            tiny_model(family, **changes).save_pretrained(folder)
+            save(Path(folder), family, changes)
             rows.append(row(name, Path(folder)))
     for family in QUANTIZED:
         with tempfile.TemporaryDirectory() as folder:

@@ -16,6 +16,7 @@ mx = pytest.importorskip("mlx.core", reason="the mlx engine is not installed")
 pytest.importorskip("mlx_lm", reason="the mlx engine is not installed")
 pytest.importorskip("torch", reason="the torch engine is not installed")
 
+from families import APART, CASES, MIXED, QUANTIZED, REFUSED  # noqa: E402
 from tiny_models import tiny_model  # noqa: E402
 
 from evmlx.backends import mlx_config  # noqa: E402
@@ -24,66 +25,6 @@ from evmlx.backends.torch_backend import TorchBackend  # noqa: E402
 from evmlx.errors import EvmlxError  # noqa: E402
 
 MEDIAN, WORST = 1e-4, 1e-3
-
-NESTED = {
-    "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1e6},
-    "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
-}
-LONGROPE = {
-    "rope_type": "longrope",
-    "rope_theta": 10000.0,
-    "short_factor": [1.0 + i / 10 for i in range(8)],
-    "long_factor": [2.0 + i for i in range(8)],
-    "original_max_position_embeddings": 128,
-}
-LLAMA3 = {
-    "rope_type": "llama3",
-    "rope_theta": 50000.0,
-    "factor": 8.0,
-    "low_freq_factor": 1.0,
-    "high_freq_factor": 4.0,
-    "original_max_position_embeddings": 32,
-}
-YARN = {
-    "rope_type": "yarn",
-    "rope_theta": 50000.0,
-    "factor": 4.0,
-    "original_max_position_embeddings": 64,
-}
-
-# Family and what differs from tests/tiny_models.py. Mistral and Gemma 2 without a window, which
-# mlx-lm leaves out (longer texts are refused).
-CASES: dict[str, tuple[str, dict[str, Any]]] = {
-    "llama": ("llama", {}),
-    "llama, llama3 rotary": ("llama", {"rope_parameters": LLAMA3}),
-    "llama, yarn rotary": ("llama", {"rope_parameters": YARN}),
-    "mistral": ("mistral", {"sliding_window": None}),
-    "qwen2": ("qwen2", {}),
-    "qwen3": ("qwen3", {}),
-    "qwen3_moe": ("qwen3_moe", {}),
-    "gemma2": ("gemma2", {"sliding_window": 60}),
-    "gemma3_text": ("gemma3_text", {}),
-    "gemma3_text, 80 wide": ("gemma3_text", {"hidden_size": 80}),
-    "gemma3_text, scaled rotary": ("gemma3_text", {"rope_parameters": NESTED}),
-    "phi3": ("phi3", {}),
-    "phi3, longrope": (
-        "phi3",
-        {
-            "rope_parameters": LONGROPE,
-            "max_position_embeddings": 512,
-            "original_max_position_embeddings": 128,
-        },
-    ),
-    "olmo2": ("olmo2", {}),
-    "mixtral": ("mixtral", {}),
-    "mamba": ("mamba", {}),
-    "stablelm": ("stablelm", {}),
-    "granite": ("granite", {}),
-    "cohere": ("cohere", {}),
-}
-# mlx-lm's activation function is another approximation of GELU than the reference's.
-APART = {"gpt_neox": {"intermediate_size": 256}, "starcoder2": {}}
-UNKNOWN = ("falcon", "gpt2")  # no such model file; other tensor names than transformers saves
 
 
 def texts(lengths: tuple[int, ...] = (37, 11, 60, 2, 25)) -> list[Stimulus]:
@@ -108,10 +49,15 @@ def both(folder: Path, other: Path | None = None) -> tuple[np.ndarray, np.ndarra
     return mlx, TorchBackend(other or folder).pooled_residuals(batch, layers)
 
 
+def save(folder: Path, family: str, changes: dict[str, Any]) -> None:
+    """Save a tiny model under the names that published checkpoints of its family have."""
+    model = tiny_model(family, **changes)
+    (model.base_model if family == "gpt2" else model).save_pretrained(folder)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_residuals_agree_at_every_layer(case: str, tmp_path: Path) -> None:
-    family, changes = CASES[case]
-    tiny_model(family, **changes).save_pretrained(tmp_path)
+    save(tmp_path, *CASES[case])
     mlx, torch = both(tmp_path)
     assert mlx.shape == torch.shape == (5, 5, tiny_width(tmp_path))
     apart = errors(mlx, torch)
@@ -127,15 +73,26 @@ def tiny_width(folder: Path) -> int:
 
 @pytest.mark.parametrize("family", APART)
 def test_families_known_to_be_apart_stay_within_their_bound(family: str, tmp_path: Path) -> None:
-    tiny_model(family, **APART[family]).save_pretrained(tmp_path)
+    save(tmp_path, family, APART[family])
     apart = errors(*both(tmp_path))
-    assert MEDIAN < np.median(apart) and apart.max() < WORST
+    # Far above what rounding does (1e-6), however the verdict falls.
+    assert 2e-5 < np.median(apart, axis=0).max() and apart.max() < WORST
 
 
-@pytest.mark.parametrize("family", UNKNOWN)
-def test_what_mlx_lm_cannot_load_is_refused(family: str, tmp_path: Path) -> None:
-    tiny_model(family).save_pretrained(tmp_path)
-    with pytest.raises(EvmlxError, match="mlx-lm"):
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_mlx_lm_computes_otherwise_or_cannot_load_is_refused(
+    case: str, tmp_path: Path
+) -> None:
+    family, changes, words = REFUSED[case]
+    save(tmp_path, family, changes)
+    with pytest.raises(EvmlxError, match=words) as caught:
+        both(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_gpt_2_under_the_names_of_transformers_5_is_refused(tmp_path: Path) -> None:
+    tiny_model("gpt2").save_pretrained(tmp_path)
+    with pytest.raises(EvmlxError, match="not in model"):
         MLXBackend(tmp_path)
 
 
@@ -160,30 +117,10 @@ def quantize(family: str, folder: Path, target: Path, plan: Iterator[dict[str, A
     save_config(config, target / "config.json")
 
 
-# Wide enough for groups of 64 in every matrix.
-QUANTIZED: dict[str, dict[str, Any]] = {
-    family: {"intermediate_size": 128, **changes}
-    for family, changes in {
-        "llama": {},
-        "mistral": {"sliding_window": None},
-        "qwen2": {},
-        "qwen3": {},
-        "gemma2": {"sliding_window": 60},
-        "gemma3_text": {},
-        "phi3": {},
-        "olmo2": {},
-        "granite": {},
-    }.items()
-}
-
-
 def repeating(*pairs: tuple[int, int]) -> Iterator[dict[str, Any]]:
     while True:
         for bits, group in pairs:
             yield {"bits": bits, "group_size": group, "mode": "affine"}
-
-
-MIXED = ((3, 64), (4, 32), (5, 64), (6, 32), (8, 64), (2, 32), (4, 64))
 
 
 @pytest.mark.parametrize("family", QUANTIZED)
@@ -231,5 +168,5 @@ def test_a_family_outside_the_list_is_refused_by_torch(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     declared = {"quantization": {"bits": 4, "group_size": 64}}
     path.write_text(json.dumps({**json.loads(path.read_text()), **declared}))
-    with pytest.raises(EvmlxError, match="not of cohere: use --backend mlx"):
+    with pytest.raises(EvmlxError, match="cohere: use --backend mlx"):
         TorchBackend(tmp_path)
