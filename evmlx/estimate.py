@@ -114,6 +114,12 @@ def _values(folder: Path, raw: dict[str, Any]) -> dict[str, Any]:
     return {name: getattr(config, name) for name in names if hasattr(config, name)}
 
 
+def parameters(folder: Path) -> int:
+    """Count the weights of a checkpoint, quantized ones by what they stand for."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return sum(prod(dims) for _, dims in dense_shapes(config, dict(tensor_shapes(folder))))
+
+
 def tensor_shapes(folder: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Names and shapes of all tensors, from the headers of the safetensors files."""
     for path in sorted(folder.glob("*.safetensors")):

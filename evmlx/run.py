@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evmlx import __version__, fingerprint
+from evmlx.corpus import with_norms
 from evmlx.errors import EvmlxError
-from evmlx.estimate import Estimate, estimate
+from evmlx.estimate import Estimate, estimate, parameters
 from evmlx.extract import extract, load_activations
+from evmlx.norms_record import norms_entry
 from evmlx.pipeline import beside_published, claim, intact, note, run_stages
 from evmlx.progress import clock, say
 from evmlx.stages import STAGE_NAMES, Run
@@ -39,6 +41,8 @@ class Settings:
         Hub revision.
     corpus : Path or None
         Folder of a corpus; None for the shipped one.
+    norms : Path or None
+        Table of human norms to take instead of the corpus' own.
     backend, device, dtype : str
         Engine, device and computing type, or ``auto``.
     quantize : str or None
@@ -60,6 +64,7 @@ class Settings:
     model: str | None = None
     revision: str | None = None
     corpus: Path | None = None
+    norms: Path | None = None
     backend: str = "auto"
     device: str = "auto"
     dtype: str = "auto"
@@ -110,6 +115,7 @@ def plan(settings: Settings) -> Plan:
     subject = settle(
         settings.model, settings.revision, settings.corpus, settings.limit, settings.layers
     )
+    subject = replace(subject, corpus=with_norms(subject.corpus, settings.norms))
     run_name = subject.checkpoint.run_name
     if settings.quantize:
         run_name += f"-{settings.quantize}"
@@ -258,6 +264,7 @@ def describe(planned: Plan, settings: Settings, command: str) -> dict[str, Any]:
             "revision": checkpoint.revision,
             "quantization": checkpoint.quantization,
             "license": checkpoint.license,
+            "parameters": parameters(checkpoint.folder),
             **{k: v for k, v in asdict(subject.shape).items() if k != "context"},
         },
         "backend": engine.name,
@@ -277,11 +284,13 @@ def describe(planned: Plan, settings: Settings, command: str) -> dict[str, Any]:
             "intensity": len(corpus.intensity),
             "lacks": list(corpus.lacks),
         },
+        "norms": norms_entry(corpus, settings.norms),
         "stimuli": stimuli_digest(subject.stimuli),
         "tokens": sum(len(s.ids) for s in subject.stimuli),
         "batch_tokens": planned.batch_tokens,
         "layers": list(subject.layers),
         "primary_layer": primary_layer(subject.layers, subject.shape.layers),
+        "chat_template": any(s.kind == "scenarios_last" for s in subject.stimuli),
         "pooling": "mean over positions t >= min(50, n // 2) of n tokens",
         "seed": settings.seed,
         "command": command,
