@@ -5,6 +5,7 @@ The shipped corpus lies beside this file; `load_corpus` reads it or a user's own
 """
 
 from evmlx.corpus.loading import content_digest, load_corpus
+from evmlx.corpus.ratings import norms_digest, with_norms
 from evmlx.corpus.subsets import subset
 from evmlx.corpus.types import (
     Corpus,
@@ -26,5 +27,7 @@ __all__ = [
     "Topic",
     "content_digest",
     "load_corpus",
+    "norms_digest",
     "subset",
+    "with_norms",
 ]

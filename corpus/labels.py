@@ -1,11 +1,10 @@
-"""Reads what texts are labelled with: emotions and their groups, topics, human norms.
+"""Reads what texts are labelled with: emotions and their groups, and topics.
 
-Knows nothing about stories or scenarios.
+Knows nothing about stories, scenarios or norms.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,19 +14,14 @@ from typing import NoReturn
 from evmlx.corpus.reading import (
     Record,
     as_object,
-    files,
     is_plain,
     json_document,
     line_of,
     quoted,
-    table,
     unknown,
 )
-from evmlx.corpus.types import Norms, Topic
+from evmlx.corpus.types import Topic
 from evmlx.errors import EvmlxError
-
-SHIPPED = Path(__file__).parent
-GLASGOW = "Glasgow Norms (Scott et al. 2019, CC BY 4.0)"
 
 Groups = Mapping[str, tuple[str, ...]]
 
@@ -197,73 +191,3 @@ def _topics_by_domain(document: Record, text: str) -> Topics:
             for premise in domains.words(domain)
         ),
     )
-
-
-def read_norms(folder: Path, emotions: Sequence[str]) -> tuple[Norms | None, str | None]:
-    """Read the norms of a corpus, or the shipped ones where it has none.
-
-    Returns
-    -------
-    norms : Norms or None
-        None where no emotion is found.
-    lack : str or None
-        What is missing, in words.
-    """
-    own = files(folder / "norms", ".csv")
-    if len(own) > 1:
-        raise EvmlxError(
-            f"{folder / 'norms'}: {len(own)} tables ({own[0].name}, {own[1].name}): keep one"
-        )
-    path = own[0] if own else SHIPPED / "norms" / "glasgow.csv"
-    is_glasgow = path.name == "glasgow.csv"
-    norms = _norms(path, emotions, GLASGOW if is_glasgow else f"norms/{path.name}")
-    rated = sum(not math.isnan(v) for v in norms.valence)
-    if not rated:
-        where = f"norms/{path.name}" if own else "the shipped Glasgow Norms"
-        return None, (
-            f"no norms: {where} rate none of the emotions, so correlations with human ratings "
-            "are left out"
-        )
-    if not own:
-        return norms, (
-            f"no norms of its own: the shipped Glasgow Norms are used, "
-            f"which rate {rated} of {len(emotions)} emotions"
-        )
-    if rated < len(emotions):
-        missing = [w for w, v in zip(emotions, norms.valence, strict=True) if math.isnan(v)]
-        return norms, f"no norms for {', '.join(missing)}: left out where ratings are needed"
-    return norms, None
-
-
-def _norms(path: Path, emotions: Sequence[str], source: str) -> Norms:
-    """Read a table with the columns word, valence, arousal, dominance and, optionally, exact."""
-    rows: dict[str, Record] = {}
-    for record in table(path, ("word", "valence", "arousal", "dominance")):
-        word = (record.fields["word"] or "").strip()
-        if word in rows and word in emotions:
-            record.fail("word", f'"{word}" is rated on line {rows[word].line} already: keep one')
-        rows[word] = record
-
-    def column(name: str) -> tuple[float, ...]:
-        return tuple(_rating(rows.get(word), name) for word in emotions)
-
-    exact = tuple(
-        word in rows and (rows[word].fields.get("exact") or "1").strip() == "1" for word in emotions
-    )
-    return Norms(
-        tuple(emotions), column("valence"), column("arousal"), column("dominance"), exact, source
-    )
-
-
-def _rating(record: Record | None, name: str) -> float:
-    """Return one rating; nan where the word or the cell is missing."""
-    cell = "" if record is None else (record.fields[name] or "").strip()
-    if record is None or not cell:
-        return math.nan
-    try:
-        value = float(cell)
-    except ValueError:
-        value = math.inf
-    if math.isinf(value):
-        record.fail(name, f'"{cell}" is not a number: correct it, or leave the cell empty')
-    return value

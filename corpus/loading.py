@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from evmlx.corpus.labels import SHIPPED, Emotions, Topics, read_emotions, read_norms, read_topics
+from evmlx.corpus.labels import Emotions, Topics, read_emotions, read_topics
+from evmlx.corpus.ratings import SHIPPED, read_norms
 from evmlx.corpus.reading import json_document
 from evmlx.corpus.texts import read_intensity, read_neutral, read_scenarios, read_stories
 from evmlx.corpus.types import Corpus, Scenario

@@ -1,13 +1,11 @@
-"""JSON, JSON lines and CSV with every complaint in one line: file, line, field, what to do.
+"""JSON and JSON lines with every complaint in one line: file, line, field, what to do.
 
 Knows nothing about emotions or stories.
 """
 
 from __future__ import annotations
 
-import csv
 import difflib
-import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -207,19 +205,3 @@ def json_lines(path: Path) -> Iterator[Record]:
     for number, line in enumerate(decoded(path).split("\n"), start=1):
         if line.strip():
             yield as_object(path, number, parsed(path, line, number))
-
-
-def table(path: Path, columns: Sequence[str]) -> Iterator[Record]:
-    """Read the rows of a comma-separated table that has at least `columns`."""
-    reader = csv.DictReader(io.StringIO(decoded(path), newline=""))
-    header = [name.strip() for name in reader.fieldnames or ()]
-    for column in columns:
-        if column not in header:
-            raise EvmlxError(f"{path}:1: field {column}: no such column: add it to the first line")
-    reader.fieldnames = header
-    try:
-        for row in reader:
-            row.pop(None, None)
-            yield Record(path, reader.line_num, row)
-    except csv.Error as error:
-        raise EvmlxError(f"{path}:{reader.line_num}: not a table: {error}") from error

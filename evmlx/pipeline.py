@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from evmlx.errors import EvmlxError
+from evmlx.norms_record import rated
 from evmlx.progress import clock, say
 from evmlx.stages import STAGES, Run, Stage
 from evmlx.store import file_sha256, locked, read_json, remove_unfinished, write_json
@@ -165,7 +166,8 @@ def _key(run: Run, stage: Stage) -> str:
     reads = {
         name: _digest(run.folder / name) for name in stage.reads if (run.folder / name).exists()
     }
-    settings = {name: field(run.record, name) for name in (*IDENTITY, "seed", "primary_layer")}
+    names = (*IDENTITY, "seed", "primary_layer", *(("norms.digest",) if stage.rated else ()))
+    settings = {name: field(run.record, name) for name in names}
     text = json.dumps([code_digest(), stage.name, reads, settings], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -198,7 +200,7 @@ def intact(folder: Path, writes: dict[str, str]) -> bool:
     )
 
 
-def rerun(folder: Path, names: Sequence[str]) -> Run:
+def rerun(folder: Path, names: Sequence[str], norms: Path | None = None) -> Run:
     """Run stages again on a finished extraction, as the stage commands do.
 
     Parameters
@@ -207,17 +209,22 @@ def rerun(folder: Path, names: Sequence[str]) -> Run:
         Run folder.
     names : sequence of str
         Stages to run, whether up to date or not.
+    norms : Path, optional
+        Table of human norms to take from now on.
 
     Raises
     ------
     EvmlxError
-        If the folder is no run folder, its corpus has changed, or a file that a stage reads
-        is missing.
+        If the folder is no run folder, its corpus or norms have changed, or a file that a stage
+        reads is missing.
     """
     check_run_folder(folder)
     with locked(folder):
         record = read_json(folder / "run.json")
-        run = Run(folder, recorded_corpus(record), record)
+        corpus = recorded_corpus(record)
+        if any(stage.rated for stage in STAGES if stage.name in names):
+            corpus = rated(corpus, record, norms)
+        run = Run(folder, corpus, record)
         run_stages(run, names, force=True)
     return run
 

@@ -83,6 +83,13 @@ OPTIONS = (
         help="Only say how many tokens and batches, how much memory and time.",
     ),
 )
+NORMS = click.option(
+    "--norms",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Your own human norms instead of the corpus's: a table with the columns word, valence, "
+    "arousal and dominance (Warriner and NRC VAD are read as they come).",
+)
 
 
 def _with_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -93,6 +100,7 @@ def _with_options(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.command(short_help="Measure a model: extraction, analysis and report.")
 @_with_options
+@NORMS
 @click.option("--skip-extraction", is_flag=True, help="Analyse the activations that are there.")
 def run(dry_run: bool, skip_extraction: bool, **options: Any) -> None:
     """Run a model through the corpus, analyse its residuals and write a report.

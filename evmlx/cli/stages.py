@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 from evmlx.cli.completing import complete_run
+from evmlx.cli.run import NORMS
 
 
-def _stage(name: str, brief: str, text: str) -> click.Command:
+def _stage(
+    name: str, brief: str, text: str, options: Sequence[Callable[..., Any]] = ()
+) -> click.Command:
     @click.command(
         name,
         short_help=brief,
@@ -18,13 +23,15 @@ def _stage(name: str, brief: str, text: str) -> click.Command:
     @click.argument(
         "run_folder", metavar="RUN", type=click.Path(path_type=Path), shell_complete=complete_run
     )
-    def command(run_folder: Path) -> None:
+    def command(run_folder: Path, **given: Any) -> None:
         from evmlx.pipeline import rerun
 
-        finished = rerun(run_folder, [name])
+        finished = rerun(run_folder, [name], **given)
         for written in finished.record["stages"][name]["writes"]:
             click.echo(run_folder / written)
 
+    for option in options:
+        command = option(command)
     return command
 
 
@@ -41,7 +48,9 @@ geometry = _stage(
 circumplex = _stage(
     "circumplex",
     "The affective circumplex against human norms.",
-    "Lay a run's principal components beside human valence, arousal and dominance.",
+    "Hold a run's emotion vectors against human valence, arousal and dominance.\n\n"
+    "With --norms, run geometry and report as well, which go by the norms, too.",
+    (NORMS,),
 )
 probe = _stage(
     "probe",
