@@ -26,6 +26,7 @@ FILES = {
     "probe_results.json",
     "arousal_results.json",
     "implicit_emotion_results.json",
+    "intensity_results.json",
     "metrics.json",
     "REPORT.md",
 }
@@ -127,7 +128,7 @@ def test_a_run_that_differs_from_a_published_one_goes_beside_it(
 
 
 @pytest.mark.parametrize(
-    "stage", ["vectors", "geometry", "circumplex", "probe", "implicit", "report"]
+    "stage", ["vectors", "geometry", "circumplex", "probe", "implicit", "intensity", "report"]
 )
 def test_each_stage_writes_the_same_again(finished: Path, stage: str) -> None:
     written = read_json(finished / "run.json")["stages"][stage]["writes"]
