@@ -63,7 +63,7 @@ def write_plots(results: RunResults, corpus: Corpus) -> list[Path]:
     with styled():
         for layer in results.layers:
             cosine = get(results.layer("geometry", layer), "cosine")
-            if len(get(cosine, "matrix") or ()) > 1:
+            if get(cosine, "matrix") and len(defined_cosines(cosine)[1]) > 1:
                 written += plot_cosine(folder, layer, cosine, shown)
             pca = get(results.layer("geometry", layer), "pca")
             if any(get(pca, "coordinates") or ()):  # without components each row is empty

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from evmlx.report_format import ABSENT, code, interval, literal, plain, table
 from evmlx.report_texts import BATTERIES, SCORE_HEAD, score_cells
-from evmlx.run_results import RunResults, get, number
+from evmlx.run_results import RunResults, get, number, reason
 
 if TYPE_CHECKING:
     from evmlx.corpus import Corpus
@@ -55,6 +55,9 @@ def published_section(results: RunResults) -> list[str]:
         head = ["layer", "probe, stratified folds", "95% interval"]
         head += ["valence separation, raw units", "arousal separation, raw units"]
         lines += table(head, body)
+        if why := reason(get(found, "published")):
+            known = math.isfinite(number(found, "published", "accuracy"))
+            lines += ["", f"Probe without {'an interval' if known else 'figures'}: {why}."]
     scores = [
         [label, str(get(battery, "n")), *score_cells(get(battery, "published"))]
         for key, label in BATTERIES.items()
