@@ -57,10 +57,15 @@ ONE_VALUE: dict[str, dict[str, Any]] = {
     "deepseek_v3": {"rope_interleave": True},
     "falcon_mamba": {"layer_norm_epsilon": 1e-5},
     "glm4_moe_lite": {"rope_interleave": True},
+    "gpt2": {"scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False},
+    "gpt_bigcode": {"scale_attn_weights": True, "multi_query": True},
     "mamba": {"layer_norm_epsilon": 1e-5},
     "mamba2": {"layer_norm_epsilon": 1e-5},
     "nemotron": {"hidden_act": "relu2"},
     "nemotron_h": {"mlp_hidden_act": "relu2", "mamba_hidden_act": "silu"},
+    "olmoe": {"clip_qkv": None},
+    "qwen2_moe": {"norm_topk_prob": False},
+    "recurrent_gemma": {"rms_norm_eps": 1e-6, "rope_theta": 10000.0},
 }
 ACTIVATIONS = ("hidden_act", "hidden_activation", "activation_function")
 # Names of one function, up to approximations of it that are 1e-4 apart.
@@ -94,9 +99,11 @@ def refuse_ignored(text: dict[str, Any], known: frozenset[str], folder: Path) ->
     family = text.get("model_type", "")
     plain = reference({"model_type": family})
     usual = {name: getattr(plain, name, None) for name in ACTIVATIONS if name not in known}
+    usual = {name: value for name, value in usual.items() if value is not None}
+    settings = {**(text.get("rope_parameters") or {}), **text}
     for name, value in {**usual, **ONE_VALUE.get(family, {})}.items():
-        given = text.get(name)
-        if given is None or value is None:
+        given = settings.get(name)
+        if given is None:
             continue
         if SAME_ACTIVATION.get(given, given) != SAME_ACTIVATION.get(value, value):
             raise EvmlxError(

@@ -26,6 +26,7 @@ UNSCALED = (
     "lfm2_moe",
     "mixtral",
     "olmo_hybrid",
+    "qwen2_moe",
     "qwen3_moe",
     "solar_open",
 )
@@ -70,10 +71,13 @@ def rotary(text: dict[str, Any], known: frozenset[str], folder: Path) -> dict[st
                 folder,
                 "has two rotary bases in rope_parameters, and mlx-lm one for all layers",
             )
+    # transformers prefers rope_parameters to a top-level field, unless there is a rope_scaling.
+    overrides = not text.get("rope_scaling")
     names = {
         name: value
         for name, value in names.items()
-        if name not in text and (value is not None or name == "rope_scaling")
+        if (value is not None and (overrides or name not in text))
+        or (name == "rope_scaling" and name not in text)
     }
     return names | _scaling(
         names.get("rope_scaling", text.get("rope_scaling")), text, known, folder
@@ -118,10 +122,15 @@ def _scaling(
         raise _refusal(text, folder, f"scales its rotary angles ({kind}), which mlx-lm leaves out")
     if kind in LONGROPE:
         # mlx-lm takes the long factors at any length; the texts are of the short kind.
-        return {"rope_scaling": {**scaling, "long_factor": scaling["short_factor"]}}
-    if kind == "yarn" and (right := _yarn_factors(scaling, text)) != scaling:
-        return {"rope_scaling": right}
-    return {}
+        right = {**scaling, "long_factor": scaling["short_factor"]}
+    elif kind == "yarn":
+        right = _yarn_factors(scaling, text)
+    else:
+        return {}
+    inner = text.get("rope_parameters")
+    if "rope_parameters" in known and isinstance(inner, dict) and "rope_type" in inner:
+        return {"rope_scaling": right, "rope_parameters": {**inner, **right}}
+    return {"rope_scaling": right}
 
 
 def _kind(scaling: Any) -> str:

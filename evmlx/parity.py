@@ -222,6 +222,11 @@ def _tokens(a: Path, b: Path) -> str:
     if stories[0] is None or stories[1] is None or stories[0].ids != stories[1].ids:
         return "and different texts"
     more = stories[0].tokens.astype(int) - stories[1].tokens
+    if more.min() == more.max() != 0:
+        return (
+            f"{abs(more[0])} {'more' if more[0] > 0 else 'fewer'} in every story of the first, as "
+            "special tokens at the beginning or end would be"
+        )
     return f"{more.min()} to {more.max()} tokens more in a story of the first"
 
 

@@ -1,4 +1,4 @@
-"""Runs both engines on the same token ids, and says which known cause a difference matches."""
+"""Runs both engines on the same token ids, and probes the text that is furthest apart."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from evmlx.backends import Backend
 from evmlx.errors import EvmlxError
 from evmlx.estimate import read_shape
-from evmlx.parity import FULL, HALF, Bounds, Parity, compare, relative_errors
+from evmlx.parity import FULL, HALF, Parity, compare, relative_errors
+from evmlx.parity_causes import LENGTHS, Probes, known_causes
 from evmlx.progress import clock, say
 from evmlx.stimuli import Stimulus, plan_batches, sampled_layers, token_batch, tokenize
 from evmlx.store import Activations
@@ -69,13 +70,30 @@ def compare_engines(asked: Asked) -> Parity:
     if parity.passed:
         return parity
     worst = max(parity.layers, key=lambda entry: entry.worst).worst_text
-    text = next(s for s in stories if s.id == worst)
-    probes = [[replace(text, ids=text.ids[:1], start=0, stop=1)], [text]]
-    mlx, torch = (_measure(engine, checkpoint.folder, probes, layers) for engine in engines)
-    one_token, alone = (
-        relative_errors(a.pooled[0], b.pooled[0]) for a, b in zip(mlx, torch, strict=True)
+    row = [story.id for story in stories].index(worst)
+    together = relative_errors(measured[0].pooled[row], measured[1].pooled[row])
+    probes = _probe(engines, checkpoint.folder, stories[row], layers, together)
+    return replace(parity, causes=known_causes(probes, bounds, config))
+
+
+def _probe(
+    engines: Sequence[Engine],
+    folder: Path,
+    text: Stimulus,
+    layers: Sequence[int],
+    together: np.ndarray,
+) -> Probes:
+    """Measure a text alone, and its beginnings, with both engines."""
+    lengths = [1, *(n for n in LENGTHS if n < len(text.ids))]
+    # Each as a batch of its own: none is padded. Pooled at the end, where a window would show.
+    cuts = [replace(text, ids=text.ids[:n], start=n // 2, stop=n) for n in lengths]
+    groups = [[text], *([cut] for cut in cuts)]
+    one, other = (_measure(engine, folder, groups, layers) for engine in engines)
+    alone, *cut = (
+        relative_errors(a.pooled[0], b.pooled[0]) for a, b in zip(one, other, strict=True)
     )
-    return replace(parity, causes=known_causes(one_token, alone, bounds, config))
+    by_length = dict(zip(lengths, cut, strict=True))
+    return Probes(tuple(layers), together, alone, by_length.pop(1), by_length)
 
 
 def _measure(
@@ -98,46 +116,3 @@ def _pool(backend: Backend, texts: Sequence[Stimulus], layers: Sequence[int]) ->
     return Activations(
         tuple(text.id for text in texts), np.array(lengths, np.int32), tuple(layers), pooled
     )
-
-
-def known_causes(
-    one_token: np.ndarray, alone: np.ndarray, bounds: Bounds, config: dict[str, Any]
-) -> tuple[str, ...]:
-    """Name the causes that fit what two probes of a failed comparison gave.
-
-    Parameters
-    ----------
-    one_token : ndarray, shape (layers,)
-        Relative errors of a text of one token: nothing to attend to, and no rotation that
-        matters.
-    alone : ndarray, shape (layers,)
-        Relative errors of the worst text in a batch of its own, without padding.
-    bounds : Bounds
-        That the comparison failed.
-    config : dict
-        The checkpoint's config.json.
-    """
-    causes = []
-    if (alone <= bounds.median).all():
-        causes.append("padding: the worst text agrees where it is alone in its batch")
-    elif (one_token <= bounds.median).all():
-        where = "rope_parameters" if "rope_parameters" in config else "rope_theta"
-        causes.append(
-            f"rotary base ({where} in config.json), or an attention window: a text of one token "
-            "agrees, longer ones do not"
-        )
-    text = config.get("text_config") or config
-    if str(text.get("model_type", "")).startswith("gemma") and one_token[0] > bounds.median:
-        factor = float(text["hidden_size"]) ** 0.5
-        off = abs(_bfloat16(factor) / factor - 1)
-        causes.append(
-            f"embedding scale: sqrt({text['hidden_size']}) rounded to bfloat16 is {off:.1e} off, "
-            f"a text of one token {one_token[0]:.1e} at the first layer compared"
-        )
-    return tuple(causes)
-
-
-def _bfloat16(value: float) -> float:
-    bits = int(np.float32(value).view(np.uint32))
-    bits += 0x7FFF + (bits >> 16 & 1)  # to nearest, ties to even
-    return float(np.uint32(bits & 0xFFFF0000).view(np.float32))
