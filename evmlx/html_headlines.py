@@ -51,7 +51,7 @@ def _cells(row: MetricRow) -> list[str]:
     if row.control is not None:
         control = f"{plain(row.control, digits)} <small>{escape(str(row.control_name))}</small>"
     if row.ceiling is not None:
-        control += f"<br><small>ceiling {plain(row.ceiling, digits)}</small>"
+        control += f"<small>ceiling {plain(row.ceiling, digits)}</small>"
     p = p_number(row.p) + (" †" if at_floor(row.p, row.draws) else "")
     bounds = interval(row.low, row.high, digits)
     if known(row.low) and known(row.high) and not row.low <= row.value <= row.high:

@@ -148,7 +148,7 @@ def _verdict(results: RunResults, rows: list[MetricRow]) -> str:
         f"differs between stories of one emotion and stories of all. This page says what these "
         f"vectors represent, how sure that is, and how much of it the words of the stories give "
         f'away without any model.</p>\n<dl class="chips">{listed}</dl>\n{trial}'
-        f"<p>{inline(subject(results))}</p>\n"
+        f"<p><strong>What was measured.</strong> {inline(subject(results))}</p>\n"
         f'<div class="claims" role="group" aria-label="Verdict">{cards}</div>\n{missing}'
     )
 

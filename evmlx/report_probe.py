@@ -57,18 +57,23 @@ def _classifiers(probe: Mapping[str, Any], found: Mapping[str, Any]) -> list[str
         ("TF-IDF within scenes", within),
     ]
     body = [[label, *_folds(folds)] for label, folds in rows if folds is not None]
-    for label, key in (("TF-IDF", "gain_over_tfidf"), ("style", "gain_over_style")):
+    for label, key in (
+        ("gain over TF-IDF", "gain_over_tfidf"),
+        ("gain over style", "gain_over_style"),
+        ("gain over TF-IDF, unseen domains", "leave_one_domain_out_gain"),
+        ("gain over TF-IDF within scenes", "within_scene_gain"),
+    ):
         gain = get(found, key)
         if math.isfinite(number(gain, "gain")):
             bounds = interval(number(gain, "low"), number(gain, "high"), 3)
-            name = f"gain over {label}, paired over topics"
-            body.append([name, signed(number(gain, "gain"), 3), bounds, ""])
+            body.append([label, signed(number(gain, "gain"), 3), bounds, ""])
     lines = [
         *table(["classifier", "accuracy", "95% interval", "stories"], body),
         "",
         f"Chance is {plain(number(probe, 'chance'))}. Stories of a topic are never in training "
         "and test at once. What TF-IDF reaches, the words give away without any model: only the "
-        "gain over it is the model's. Style is function words, punctuation and lengths.",
+        "gain over it is the model's. Gains are paired over topics. "
+        "Style is function words, punctuation and lengths.",
     ]
     if get(found, "within_scene") is not None:
         lines[-1] += (

@@ -218,8 +218,13 @@ def _told(run: Run) -> list[Told] | str:
     if stories is None:
         lacks = f"has no {missing[0]}" if missing else "has no stories"
         return f"the run folder {lacks}, so that no text could be scored"
-    last = (run.activations(kind) for kind in ("scenarios", "scenarios_last"))
-    return told_texts(stories, *last, load_vectors(run.folder), run.corpus)
+    return told_texts(
+        stories,
+        run.activations("scenarios"),
+        run.activations("scenarios_last"),
+        load_vectors(run.folder),
+        run.corpus,
+    )
 
 
 VECTOR_FILES = ("raw_vectors.npz", "denoised_vectors.npz", "neutral_components.npz")

@@ -81,6 +81,8 @@
   for (const table of document.querySelectorAll("table.sortable")) {
     const body = table.tBodies[0];
     [...table.tHead.rows[0].cells].forEach((head, column) => {
+      const told = [...body.rows].some((row) => row.cells[column]?.textContent.trim());
+      if (!told) return; // a column of drawings has no order
       const press = document.createElement("button");
       press.type = "button";
       press.append(...head.childNodes);
