@@ -68,8 +68,8 @@ def cross_validate(task: Task, split: Split, fit: Fit, *, parallel: bool) -> Out
     low, high = task.bootstrap.interval(right, kept)
     auc, auc_low, auc_high = macro_auc(scores, task.labels, split.fold_of, task.bootstrap)
     reason = task.bootstrap.reason
-    if reason is None and np.isnan([low, auc_low]).any():
-        reason = "a draw of topics can leave an emotion without stories: no interval"
+    if reason is None and np.isnan(low):
+        reason = "a draw of topics can leave no story that counts: no interval"
     folds = Folds(
         accuracy=float(right[kept].mean()),
         low=low,
@@ -135,7 +135,8 @@ def selectivity(
         return no_selectivity(split.n, split.reason)
     kept = split.fold_of >= 0
     control = task.labels.copy()
-    control[kept] = control_labels(cells[kept], task.labels[kept], rng)
+    topics = task.bootstrap.topic[kept]
+    control[kept] = control_labels(cells[kept], task.labels[kept], topics, rng)
     right, unconverged = [], 0
     for labels in (task.labels, control):
         scores, failed = scores_out_of_fold(split.fold_of, fit_to(labels), parallel=True)

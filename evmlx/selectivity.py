@@ -10,18 +10,25 @@ from dataclasses import dataclass
 import numpy as np
 
 
-def control_labels(cells: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Give every cell one of the emotions at random, each as often as it was.
+def control_labels(
+    cells: np.ndarray, labels: np.ndarray, topics: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Deal the emotions of each topic anew to its cells.
 
     A cell is an emotion in a topic. Its stories keep one label, so that a probe with room for
-    it can learn which cell has which; but the label says nothing about the emotion.
+    it can learn which cell has which; but over topics the label says nothing about the emotion.
+    Labels are shuffled within topics, so that a scene told for every emotion has every label
+    once, as before: were training folds to have more of one label and test folds less, the
+    control would fall below chance and flatter the probe.
 
     Parameters
     ----------
     cells : ndarray of int, shape (N,)
-        Cell of each story; stories of a cell have one label.
+        Cell of each story; stories of a cell have one label and one topic.
     labels : ndarray of int, shape (N,)
         Emotion of each story.
+    topics : ndarray, shape (N,)
+        Topic of each story.
     rng : numpy.random.Generator
         Shuffles the cells' labels.
 
@@ -35,7 +42,11 @@ def control_labels(cells: np.ndarray, labels: np.ndarray, rng: np.random.Generat
     the random labels belong to word types.
     """
     _, first, cell = np.unique(cells, return_index=True, return_inverse=True)
-    return np.asarray(rng.permutation(labels[first])[cell])
+    dealt = labels[first]
+    for topic in np.unique(topics):
+        own = np.flatnonzero(topics[first] == topic)
+        dealt[own] = rng.permutation(dealt[own])
+    return np.asarray(dealt[cell])
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evmlx.style import function_word_features, style_features
+from evmlx.style import function_word_features, style_features, style_rows
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -133,7 +133,7 @@ class TextAccuracy:
     Attributes
     ----------
     features : str
-        "style", "function words" or "TF-IDF".
+        "style", "function words", "all style" (both together) or "TF-IDF".
     accuracy, low, high : float or None
         Out-of-fold accuracy with its 95% bootstrap interval over topics (nan where there are too
         few topics); None where there are no folds.
@@ -181,8 +181,8 @@ def text_accuracies(
     Returns
     -------
     tuple of TextAccuracy
-        Style, function words, TF-IDF; on the same folds, 5 by topic or one for each topic where
-        there are fewer.
+        Style, function words, both, TF-IDF; on the same folds, 5 by topic or one for each topic
+        where there are fewer.
     """
     from evmlx.folds import out_of_fold, standardised_logistic
     from evmlx.intervals import TopicBootstrap
@@ -193,6 +193,7 @@ def text_accuracies(
     variants: tuple[tuple[str, Callable[[], Fit]], ...] = (
         ("style", lambda: standardised_logistic(style_features(texts), y)),
         ("function words", lambda: standardised_logistic(function_word_features(texts), y)),
+        ("all style", lambda: standardised_logistic(style_rows(texts), y)),
         ("TF-IDF", lambda: tfidf_logistic(term_counts(texts), y)),
     )
     bootstrap = TopicBootstrap(topic_ids, 2000, rng)

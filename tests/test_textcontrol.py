@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from evmlx.folds import scores_out_of_fold
-from evmlx.style import function_word_features, style_features
+from evmlx.style import function_word_features, style_features, style_rows
 from evmlx.textcontrol import (
     term_counts,
     text_accuracies,
@@ -76,6 +76,7 @@ def test_accuracies_are_those_of_scikit_learns_own_cross_validation() -> None:
     variants = {
         "style": (standardised, style_features(texts)),
         "function words": (standardised, function_word_features(texts)),
+        "all style": (standardised, style_rows(texts)),
         "TF-IDF": (tfidf_pipeline(), np.array(texts, dtype=object)),
     }
     for result in results:
@@ -94,7 +95,7 @@ def test_accuracies_are_those_of_scikit_learns_own_cross_validation() -> None:
 def test_without_folds_there_is_a_reason_and_no_number(topics: list[str], reason: str) -> None:
     texts = random_texts(np.random.default_rng(0), 8)
     results = text_accuracies(texts, ["a", "b"] * 4, topics, np.random.default_rng(0))
-    assert len(results) == 3
+    assert len(results) == 4
     for result in results:
         assert result.accuracy is None and result.low is None
         assert result.chance == 0.5
