@@ -115,6 +115,12 @@ def lengthen(stories: Stories) -> None:
             entry["text"] += " Kara." * (5 + scene % 2)
 
 
+def one_short_one_long(stories: Stories) -> None:
+    short, long = stories["weary", "topic-c", 2], stories["joyful", "topic-a", 1]
+    words = [*short["text"].split(), *"kara tomi belu nasi doru".split()]
+    short["text"], long["text"] = words[0], f"{long['text']} {' '.join(words[1:-5])} kara tomi."
+
+
 def repeat(stories: Stories) -> None:
     words = "One, two three four five six - seven EIGHT"
     stories["joyful", "topic-a", 0]["text"] += f" {words}"
@@ -131,6 +137,11 @@ FAULTS: dict[str, tuple[Callable[[Stories], None], list[str], tuple[str, ...]]] 
     "fewer stories": (drop_many, ["counts", "crossing"], ('"weary" has 24 stories and',)),
     "refused word": (name_it, ["refused words"], ('weary/topic-c/2 has "JOYS"',)),
     "length": (lengthen, ["word ranges"], ('stories of "furious" have 35.5 words',)),
+    "single lengths": (
+        one_short_one_long,
+        ["word ranges"],
+        ("weary/topic-c/2 has 1 words, all stories 30.0", "joyful/topic-a/1 has 61 words"),
+    ),
     "run of words": (
         repeat,
         ["repeated runs"],
@@ -166,6 +177,29 @@ def test_seven_words_are_no_run_and_stories_may_repeat_themselves(tmp_path: Path
     assert failed(check_corpus(load_corpus(write(tmp_path / "c", stories)))) == []
 
 
+def test_a_scenario_may_not_repeat_a_story(clean: Path, tmp_path: Path) -> None:
+    """Else the vectors are tried on what they were made of."""
+    stories = planted()
+    root = write(tmp_path / "c", stories)
+    words = stories["weary", "topic-c", 2]["text"].split()
+    for count, expected in ((7, []), (8, ["repeated runs"])):
+        scenario = {"target": "weary", "battery": "message", "text": " ".join(words[:count])}
+        (root / "implicit_scenarios.jsonl").write_text(json.dumps(scenario) + "\n")
+        result = check_corpus(load_corpus(root))
+        assert [name for name in failed(result) if name != "manifest"] == expected
+    line = next(line for line in result.findings if line.startswith("repeated"))
+    assert "weary/topic-c/2 and message-weary-0 share" in line
+    summary = next(check.summary for check in result.checks if check.name == "counts")
+    assert summary.endswith("1 messages, 1 for each of 1 emotions")
+    assert "no scenarios" in check_corpus(load_corpus(clean)).checks[1].summary
+
+
+def test_schema_counts_what_was_read(clean: Path) -> None:
+    schema = check_corpus(load_corpus(clean)).checks[0]
+    assert schema.name == "schema" and schema.passed
+    assert schema.figures == {"entries": 97}  # 96 stories and a dialogue
+
+
 def test_stems_match_whole_words(tmp_path: Path) -> None:
     stories = planted()
     stories["weary", "topic-c", 2]["text"] += " The killjoy gladly took the saddle to the nomads."
@@ -181,7 +215,7 @@ def test_manifest_faults(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes() + b"\n")  # same content, other bytes
     (root / "stories" / "more.jsonl").write_text("")
     manifest = json.loads((root / "manifest.json").read_text())
-    manifest["stories"] = 97
+    manifest["stories"], manifest["scenes_per_topic"] = 97, 5
     manifest["sha256"]["gone.json"] = "0" * 64
     (root / "manifest.json").write_text(json.dumps(manifest))
     result = check_corpus(load_corpus(root))
@@ -191,6 +225,8 @@ def test_manifest_faults(tmp_path: Path) -> None:
         "stories/more.jsonl is not in manifest.json",
         "gone.json is missing",
         "96 stories, but manifest.json says 97",
+        *(f"topic {topic} has 4 scenes, but manifest.json says 5" for topic in TOPICS[:6]),
+        "and 2 more",
     }
 
 
@@ -246,6 +282,7 @@ def test_check_command_fails_with_the_findings(tmp_path: Path) -> None:
     assert {entry["features"] for entry in value["text_alone"]} == {
         "style",
         "function words",
+        "all style",
         "TF-IDF",
     }
 
@@ -308,7 +345,7 @@ def test_shipped_corpus_passes_with_the_figures_of_its_readme() -> None:
     result = check_corpus(load_corpus())
     assert result.findings == ()
     assert result.passed
-    printed = {"style": 0.19, "function words": 0.34, "TF-IDF": 0.78}
+    printed = {"style": 0.19, "function words": 0.34, "all style": 0.38, "TF-IDF": 0.78}
     for alone in result.text_alone:
         assert alone.accuracy == pytest.approx(printed[alone.features], abs=0.02)
         assert (alone.chance, alone.folds, alone.n) == (0.05, 5, 3000)
