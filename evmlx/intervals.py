@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import beta, norm, t
+from scipy.stats import beta
 
+from evmlx.cosine_draws import expanded_tail
 from evmlx.resampling import draw_topics
 
 
@@ -48,11 +49,8 @@ def clopper_pearson(successes: int, trials: int, level: float = 0.95) -> tuple[f
 def expanded_interval(draws: np.ndarray, units: int) -> tuple[float, float]:
     """95% percentile interval of bootstrap draws, widened for the small number of units.
 
-    The plain percentile interval of a mean is too narrow twice over: resampling n units has a
-    variance short of the unbiased one by (n - 1) / n, and its tails are those of the normal
-    distribution, not of t with n - 1 degrees of freedom. Its ends are moved to the quantiles
-    Phi(-q) and Phi(q) with q = sqrt(n / (n - 1)) t_{0.975, n - 1}, the "expanded percentile
-    interval": 1.9% and 98.1% for 30 topics instead of 2.5% and 97.5%.
+    Its ends are the quantiles at `evmlx.cosine_draws.expanded_tail`: 1.9% and 98.1% for 30
+    topics instead of 2.5% and 97.5%, which cover too little.
 
     Parameters
     ----------
@@ -64,15 +62,10 @@ def expanded_interval(draws: np.ndarray, units: int) -> tuple[float, float]:
     Returns
     -------
     low, high : float
-
-    References
-    ----------
-    Hesterberg (2015), "What Teachers Should Know About the Bootstrap", The American Statistician
-    69, section 5.3.
     """
     if draws.size == 0 or units < 2 or np.isnan(draws).any():
         return float("nan"), float("nan")
-    tail = norm.cdf(-np.sqrt(units / (units - 1)) * t.ppf(0.975, units - 1))
+    tail = expanded_tail(units)
     low, high = np.quantile(draws, [tail, 1 - tail])
     return float(low), float(high)
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm, t
 
-from evmlx.intervals import TopicBootstrap, clopper_pearson
+from evmlx.intervals import TopicBootstrap, clopper_pearson, expanded_interval
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(0, 10), (1, 80), (40, 80), (79, 80), (80, 80)])
@@ -62,3 +62,19 @@ def test_one_topic_has_no_interval() -> None:
 def test_a_draw_without_a_story_that_counts_has_no_interval() -> None:
     bootstrap = TopicBootstrap(["a", "b"], 100, np.random.default_rng(0))
     assert np.isnan(bootstrap.interval(np.ones(2), np.array([True, False]))).all()
+
+
+@pytest.mark.parametrize("units", [6, 30])
+def test_expanded_interval_of_a_normal_mean_is_students(units: int) -> None:
+    values = np.random.default_rng(units).normal(size=units)
+    error = values.std(ddof=1) / np.sqrt(units)
+    shrunk = error * np.sqrt((units - 1) / units)  # the spread of a bootstrapped mean
+    draws = norm(values.mean(), shrunk).ppf((np.arange(100_000) + 0.5) / 100_000)
+    expected = t(units - 1, values.mean(), error).interval(0.95)
+    assert expanded_interval(draws, units) == pytest.approx(expected, rel=1e-3)
+
+
+def test_expanded_interval_needs_draws_and_two_units() -> None:
+    assert np.isnan(expanded_interval(np.zeros(0), 5)).all()
+    assert np.isnan(expanded_interval(np.ones(10), 1)).all()
+    assert np.isnan(expanded_interval(np.array([1.0, np.nan]), 5)).all()
