@@ -109,7 +109,8 @@ def scene_centred_tfidf(counts: csr_array, labels: np.ndarray, scene_of: np.ndar
         known[np.diag_indices_from(known)] += JITTER
         factor = cholesky(known, lower=True, overwrite_a=True)
         others = solve_triangular(factor, inner[np.ix_(training, test)], lower=True).T
-        return text_logistic(factor, labels[training], others, int(labels.max()) + 1)
+        known, others = factor.astype(np.float32), others.astype(np.float32)
+        return text_logistic(known, labels[training], others, int(labels.max()) + 1)
 
     return fit
 
