@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtri, stdtrit
+from scipy.special import stdtrit
 
+from evmlx.intervals import expanded_interval
 from evmlx.norm_correlation import orders, standardised
-from evmlx.resampling import centred_interval, permutation_p
+from evmlx.resampling import permutation_p
 from evmlx.stability import correlation
 
 FEWEST_RATED = 5
@@ -51,8 +52,8 @@ class NormAxis:
     r : float
         Pearson correlation of predictions and ratings.
     low, high : float
-        95% interval over topics: other topics, the same emotions. Draws of Fisher's z are moved
-        to have that of r as their mean, and widened for the topics being few.
+        95% interval over topics: other topics, the same emotions. Expanded percentiles of
+        Fisher's z, moved to have that of r as its mean.
     low_emotions, high_emotions : float
         95% interval over emotions: other emotions, the same topics. Jackknife of Fisher's z.
     p : float
@@ -178,32 +179,10 @@ def leave_one_out(cosines: np.ndarray) -> np.ndarray:
     return np.asarray(identity - (identity - hat) / kept[..., None])
 
 
-def widened(draws: np.ndarray, topics: int) -> np.ndarray:
-    """Spread bootstrap draws about their mean, for the topics being few.
-
-    With n units a bootstrap's variance is (n - 1) / n of what it should be, and its tails are a
-    normal's where they should be Student's with n - 1 degrees of freedom: percentiles are too
-    near each other by sqrt(n / (n - 1)) t / z, which is 1.06 for 30 topics and 1.17 for 12.
-
-    Parameters
-    ----------
-    draws : ndarray, shape (draws,)
-    topics : int
-        n, 2 or more.
-
-    References
-    ----------
-    Hesterberg (2015), "What Teachers Should Know About the Bootstrap", The American
-    Statistician 69.
-    """
-    factor = np.sqrt(topics / (topics - 1)) * stdtrit(topics - 1, 0.975) / ndtri(0.975)
-    return np.asarray(draws.mean() + factor * (draws - draws.mean()))
-
-
 def _interval(r: float, drawn: np.ndarray, topics: int) -> tuple[float, float]:
-    """Centred interval of a correlation by Fisher's z, whose spread does not shrink near 1."""
-    z = _fishers_z(np.append(drawn, r))
-    low, high = centred_interval(float(z[-1]), widened(z[:-1], topics))
+    """Interval of a correlation over topics, by Fisher's z, whose spread does not shrink near 1."""
+    z, middle = _fishers_z(drawn), float(_fishers_z(np.array(r)))
+    low, high = expanded_interval(z + (middle - z.mean()), topics)
     return float(np.tanh(low)), float(np.tanh(high))
 
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evmlx.intervals import expanded_interval
 from evmlx.norm_axis import FEWEST_RATED, NAN, VANISHED, DrawnCosines, why_no_fit
 from evmlx.norm_correlation import orders, standardised
-from evmlx.resampling import centred_interval, permutation_p
+from evmlx.resampling import permutation_p
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Procrustes:
         1 - disparity: share of the variance of the standardised human plane that the fitted
         model plane accounts for.
     low, high : float
-        95% interval over topics: other topics, the same emotions.
+        95% interval over topics: other topics, the same emotions. Expanded percentiles, moved
+        to have the estimate as their mean.
     p : float
         Share of permutations of the human points over emotions whose fit is as good.
     null_mean : float
@@ -119,7 +121,8 @@ def procrustes(
         reason = VANISHED
     elif len(drawn.cosines):
         again, drawn_r2 = fit(first_two(drawn.cosines)[:, rated], human)
-        low, high = centred_interval(float(r2), drawn_r2)
+        moved = np.clip(drawn_r2 + (float(r2) - drawn_r2.mean()), 0, 1)
+        low, high = expanded_interval(moved, drawn.topics)
         apart = again - again.mean(axis=0)
         covariance = rated.size * np.einsum("dni,dnj->nij", apart, apart) / (len(again) - 1)
     return Procrustes(

@@ -68,8 +68,8 @@ def test_intervals_equal_measuring_resampled_stories_anew() -> None:
         r.append(layer.norm_axis["valence"].r)
         points.append(layer.procrustes.model)
     axis, z = found.norm_axis["valence"], np.arctanh(r)
-    wider = np.sqrt(8 / 7) * student.ppf(0.975, 7) / normal.ppf(0.975)
-    bounds = np.arctanh(axis.r) + wider * (np.quantile(z, [0.025, 0.975]) - z.mean())
+    tail = normal.cdf(np.sqrt(8 / 7) * student.ppf(0.025, 7))  # of eight topics
+    bounds = np.arctanh(axis.r) + np.quantile(z, [tail, 1 - tail]) - z.mean()
     assert (axis.low, axis.high) == pytest.approx(tuple(np.tanh(bounds)), abs=1e-5)
     assert found.procrustes.covariance is not None
     for e in (0, 5, 11):

@@ -11,7 +11,7 @@ from scipy.stats import pearsonr, t
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
-from evmlx.norm_axis import DrawnCosines, NormAxis, leave_one_out, norm_axis, widened
+from evmlx.norm_axis import DrawnCosines, NormAxis, leave_one_out, norm_axis
 from evmlx.resampling import cell_sums, draw_topics, resampled_cosines, story_cells
 
 EMOTIONS, WIDTH = 20, 60
@@ -163,16 +163,6 @@ def test_false_positives_are_as_rare_as_p_says() -> None:
     p = np.array([measure(*a_scene(rng, 0.0), permutations=199).p for _ in range(2000)])
     assert np.mean(p <= 0.05) == pytest.approx(0.05, abs=0.015)
     assert np.mean(p <= 0.5) == pytest.approx(0.5, abs=0.04)
-
-
-def test_draws_are_widened_to_students_interval_of_a_mean() -> None:
-    """For a mean the widened percentiles are those of the t interval."""
-    rng = np.random.default_rng(12)
-    values = rng.normal(size=12)
-    drawn = rng.choice(values, (200_000, 12)).mean(axis=1)
-    low, high = t.interval(0.95, 11, values.mean(), values.std(ddof=1) / np.sqrt(12))
-    found = np.quantile(widened(drawn, 12), [0.025, 0.975])
-    assert np.ptp(found) == pytest.approx(high - low, rel=0.03)
 
 
 @pytest.mark.slow
