@@ -49,6 +49,7 @@ def main(layers: int = 4, width: int = 4096) -> None:
         tuple(range(layers)),
         pooled,
     )
+    domain_of = {topic.id: topic.domain for topic in corpus.topics}
     start, before = time.perf_counter(), time.process_time()
     found = probe(
         stories,
@@ -57,10 +58,13 @@ def main(layers: int = 4, width: int = 4096) -> None:
         [s.text for s in corpus.stories],
         corpus,
         seed=0,
+        scenes=[s.scene for s in corpus.stories],
+        domains=[domain_of[s.topic_id] for s in corpus.stories],
+        primary_layer=layers // 2,
         progress=lambda line: print(f"{time.perf_counter() - start:6.1f} s  {line}", flush=True),
     )
     for name, layer in found.layers.items():
-        print(name, layer.grouped, layer.published, layer.gain_over_tfidf, sep="\n  ")
+        print(name, layer.grouped, layer.within_scene, layer.nearest, layer.selectivity, sep="\n  ")
     print(found.text_control)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     peak *= 1 if sys.platform == "darwin" else 1024
