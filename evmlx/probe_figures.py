@@ -70,6 +70,8 @@ def cross_validate(task: Task, split: Split, fit: Fit, *, parallel: bool) -> Out
     reason = task.bootstrap.reason
     if reason is None and np.isnan(low):
         reason = "a draw of topics can leave no story that counts: no interval"
+    elif reason is None and np.isnan(auc_low):
+        reason = "a fold of one topic, or of one emotion, leaves no interval of the AUC"
     folds = Folds(
         accuracy=float(right[kept].mean()),
         low=low,
