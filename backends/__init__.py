@@ -53,8 +53,6 @@ class ModelInfo:
         Weight format where it is not the dtype itself.
     device : str
         Where the blocks ran, e.g. ``cpu`` or ``cuda:0 (NVIDIA H100)``.
-    versions : dict of str
-        Versions of the engine's packages.
     """
 
     architecture: str
@@ -63,7 +61,6 @@ class ModelInfo:
     dtype: str
     quantization: str | None
     device: str
-    versions: dict[str, str]
 
 
 class Backend(Protocol):

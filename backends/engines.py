@@ -7,6 +7,7 @@ import platform
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from evmlx.backends import Backend
@@ -30,13 +31,19 @@ class Engine:
         Where and in which type the blocks compute; ``auto`` where the checkpoint decides the
         type (see `settled`).
     batch_tokens : int
-        Padded tokens in a batch that suit the device.
+        Padded tokens in a batch that suit the device; after `settled`, that fit it too.
     load : callable
         From a checkpoint folder to a `Backend`.
     rate : callable
         Measures the multiply-adds per second of a matmul here.
     packages : tuple of str
         Packages whose versions say what computed.
+    memory : callable
+        Bytes that the device has for a run; None where batches need not be cut for it.
+    packed : bool
+        Whether weights that MLX quantized stay so in memory.
+    bits : int or None
+        Bits of a weight where the engine quantizes on load.
     """
 
     name: str
@@ -46,6 +53,9 @@ class Engine:
     load: Callable[[Path], Backend]
     rate: Callable[[], float]
     packages: tuple[str, ...]
+    memory: Callable[[], int | None]
+    packed: bool = False
+    bits: int | None = None
 
 
 def choose_backend(wanted: str) -> str:
@@ -100,39 +110,57 @@ def _torch(device: str, dtype: str, quantize: str | None) -> Engine:
         batch_tokens=torch_backend.BATCH_TOKENS[device.partition(":")[0]],
         load=lambda folder: torch_backend.TorchBackend(folder, device, dtype, quantize),
         rate=lambda: torch_device.matmul_rate(device, dtype),
-        packages=("torch",),
+        packages=("torch", *torch_device.packages(device, quantize)),
+        memory=lambda: torch_device.free_memory(device),
+        bits=_bits(quantize),
     )
 
 
 def _mlx(device: str, dtype: str, quantize: str | None) -> Engine:
     try:
-        from evmlx.backends import mlx_backend as mlx
+        from evmlx.backends import mlx_backend, mlx_device
     except ImportError as error:  # mlx without its libraries for this machine
         reason = str(error).splitlines()[0]
         raise EvmlxError(f"the mlx engine does not start ({reason}): {INSTALL['mlx']}") from error
 
-    device = mlx.choose_device(device)
-    dtype = mlx.choose_dtype(dtype)
+    device = mlx_device.choose_device(device)
+    dtype = mlx_device.choose_dtype(dtype)
     return Engine(
         name="mlx",
         device=device,
         dtype=dtype,
-        batch_tokens=mlx.BATCH_TOKENS[device],
-        load=lambda folder: mlx.MLXBackend(folder, dtype, quantize, device),
-        rate=lambda: mlx.matmul_rate("float32" if dtype == "auto" else dtype, device),
+        batch_tokens=mlx_device.BATCH_TOKENS[device],
+        load=lambda folder: mlx_backend.MLXBackend(folder, dtype, quantize, device),
+        rate=lambda: mlx_device.matmul_rate("float32" if dtype == "auto" else dtype, device),
         packages=("mlx", "mlx-lm"),
+        memory=lambda: mlx_device.device_memory(device),
+        packed=device != "cpu",
+        bits=_bits(quantize) if device != "cpu" else None,
     )
 
 
+def _bits(quantize: str | None) -> int | None:
+    return None if quantize is None else int(quantize.removesuffix("bit"))
+
+
 def settled(engine: Engine, folder: Path) -> Engine:
-    """Return the engine with the type in which it will compute the checkpoint in `folder`.
+    """Return the engine with what the checkpoint in `folder` decides.
 
-    The mlx engine keeps a checkpoint's own type unless one is asked for.
+    That is the type, where the mlx engine keeps a checkpoint's own, and how many tokens of a
+    batch fit into the device's memory beside the weights.
     """
-    if engine.dtype != "auto":
-        return engine
-    from evmlx.backends import mlx_backend as mlx
-    from evmlx.backends.mlx_weights import checkpoint_dtype
+    from evmlx.estimate import model_needs
+    from evmlx.memory import tokens_that_fit
 
-    dtype = checkpoint_dtype(folder)
-    return replace(engine, dtype=dtype, rate=lambda: mlx.matmul_rate(dtype, engine.device))
+    if engine.dtype == "auto":
+        from evmlx.backends import mlx_device
+        from evmlx.backends.mlx_weights import checkpoint_dtype
+
+        dtype = checkpoint_dtype(folder)
+        rate = partial(mlx_device.matmul_rate, dtype, engine.device)
+        engine = replace(engine, dtype=dtype, rate=rate)
+    room = engine.memory()
+    if room is None:
+        return engine
+    need = model_needs(folder, engine.dtype, engine.packed, engine.bits)
+    return replace(engine, batch_tokens=tokens_that_fit(need, room, engine.batch_tokens))

@@ -10,9 +10,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 # MLX would round the factors of float32 products to 10 bits on GPUs that can (M5, CUDA).
@@ -26,6 +24,7 @@ from mlx.utils import tree_flatten
 
 from evmlx.backends import ModelInfo, OutOfMemory, TokenBatch
 from evmlx.backends import mlx_config as configs
+from evmlx.backends.mlx_device import DTYPES, call_if_there, device_info, device_name
 from evmlx.backends.mlx_loading import (
     declared_quantization,
     dequantize_weights,
@@ -38,47 +37,12 @@ from evmlx.backends.mlx_rotary import correct_yarn
 from evmlx.backends.mlx_weights import checkpoint_dtype
 from evmlx.errors import EvmlxError
 
-DTYPES = {"float32": mx.float32, "bfloat16": mx.bfloat16, "float16": mx.float16}
-BATCH_TOKENS = {"cpu": 1024, "gpu": 4096}
 BUCKET = 64  # positions; MLX keeps freed buffers by size, and every new length would add its own
-MEMORY = re.compile(r"allocat|insufficient memory|out ?of ?memory", re.IGNORECASE)
+MEMORY = re.compile(r"allocat|insufficient memory|out ?of ?memory|resource limit", re.IGNORECASE)
 
 
 class _LastBlockDone(Exception):
     """Ends a forward pass once everything wanted is recorded."""
-
-
-def choose_device(wanted: str) -> str:
-    """Return ``gpu`` or ``cpu`` for ``auto``, ``gpu`` or ``cpu``.
-
-    Raises
-    ------
-    EvmlxError
-        If that device is not there.
-    """
-    if wanted == "auto":
-        return "gpu" if mx.default_device() == mx.Device(mx.gpu) else "cpu"
-    if wanted not in BATCH_TOKENS:
-        raise EvmlxError(
-            f"--device {wanted}: the mlx engine has auto, gpu and cpu; "
-            "cuda and mps are for --backend torch"
-        )
-    if wanted == "gpu" and not mx.is_available(mx.gpu):
-        raise EvmlxError("--device gpu: MLX sees no GPU here; use --device cpu")
-    return wanted
-
-
-def choose_dtype(wanted: str) -> str:
-    """Return the computing type; ``auto`` stays, until the checkpoint is known.
-
-    Raises
-    ------
-    EvmlxError
-        If it is none of auto, float32, bfloat16 and float16.
-    """
-    if wanted != "auto" and wanted not in DTYPES:
-        raise EvmlxError(f"--dtype {wanted}: choose auto, {', '.join(DTYPES)}")
-    return wanted
 
 
 class MLXBackend:
@@ -124,8 +88,14 @@ class MLXBackend:
         exact_embedding_scale(self.model)
         # The vocabulary projection is never used: left unevaluated, it takes no memory.
         parameters = tree_flatten(self.model.parameters())
-        with _mlx_errors():
-            mx.eval([value for name, value in parameters if "lm_head" not in name])
+        try:
+            with _mlx_errors():
+                mx.eval([value for name, value in parameters if "lm_head" not in name])
+        except OutOfMemory as error:
+            raise EvmlxError(
+                f"the weights in {folder} do not fit into memory ({error}): take a smaller or "
+                "quantized model, or --quantize 4bit"
+            ) from error
         self.longest = configs.longest_text(config, own)
         self.info = ModelInfo(
             architecture=(config.get("architectures") or [config["model_type"]])[0],
@@ -133,12 +103,11 @@ class MLXBackend:
             hidden_size=configs.width_of(config),
             dtype=checkpoint_dtype(folder) if dtype == "auto" else dtype,
             quantization=quantization,
-            device=_device_name(device),
-            versions={package: version(package) for package in ("mlx", "mlx-lm")},
+            device=device_name(device),
         )
         self._bucket = 0
         self._seen: set[tuple[int, ...]] = set()
-        _call_if_there("reset_peak_memory")
+        call_if_there("reset_peak_memory")
 
     def pooled_residuals(self, batch: TokenBatch, layers: Sequence[int]) -> np.ndarray:
         """See `evmlx.backends.Backend`."""
@@ -151,7 +120,7 @@ class MLXBackend:
             )
         bucket = -(-batch.ids.shape[1] // BUCKET)
         if bucket != self._bucket:
-            _call_if_there("clear_cache")
+            call_if_there("clear_cache")
             self._bucket = bucket
         with _mlx_errors(), _wired():
             return self._forward(batch, tuple(layers))
@@ -197,7 +166,7 @@ class MLXBackend:
 
     def peak_memory(self) -> int | None:
         """Peak bytes that MLX had allocated since the weights were loaded, these included."""
-        peak = _call_if_there("get_peak_memory")
+        peak = call_if_there("get_peak_memory")
         return int(peak) if peak else None
 
 
@@ -238,7 +207,7 @@ def _mlx_errors() -> Iterator[None]:
         yield
     except (RuntimeError, MemoryError) as error:
         if isinstance(error, MemoryError) or MEMORY.search(str(error)):
-            _call_if_there("clear_cache")
+            call_if_there("clear_cache")
             raise OutOfMemory(first_line(error)) from error
         if type(error) is not RuntimeError:  # Python's own, a mistake of ours
             raise
@@ -258,46 +227,3 @@ def _wired() -> Iterator[None]:
     finally:
         mx.synchronize()
         mx.set_wired_limit(before)
-
-
-def device_info() -> dict[str, Any]:
-    """Ask MLX about its default device; empty where it cannot tell."""
-    info = getattr(mx, "device_info", None) or getattr(mx.metal, "device_info", None)
-    try:
-        return dict(info()) if info is not None else {}
-    except RuntimeError:  # older builds without Metal
-        return {}
-
-
-def _call_if_there(name: str) -> Any:
-    """Call a function of ``mx`` that not every build has."""
-    call = getattr(mx, name, None)
-    return call() if call is not None else None
-
-
-def _device_name(device: str) -> str:
-    name = device_info().get("device_name")
-    return f"{device} ({name})" if name else device
-
-
-def matmul_rate(dtype: str, device: str, seconds: float = 0.5) -> float:
-    """Multiply-adds per second that MLX reaches here on (2000, 576) x (576, 1536).
-
-    Parameters
-    ----------
-    dtype : str
-        A key of `DTYPES`.
-    device : str
-        As `choose_device` returns it.
-    seconds : float
-        How long to measure, at least.
-    """
-    mx.set_default_device(mx.gpu if device == "gpu" else mx.cpu)
-    a = mx.random.normal((2000, 576)).astype(DTYPES[dtype])
-    b = mx.random.normal((576, 1536)).astype(DTYPES[dtype])
-    mx.eval(a, b, a @ b)
-    start, count = perf_counter(), 0
-    while perf_counter() - start < seconds:
-        mx.eval(a @ b)
-        count += 1
-    return count * 2000 * 576 * 1536 / (perf_counter() - start)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +86,6 @@ class TorchBackend:
             dtype=dtype,
             quantization=f"bitsandbytes {quantize}" if quantize else None,
             device=device_name(device),
-            versions=_versions("torch", "transformers", *(["bitsandbytes"] if quantize else [])),
         )
         self.forward = PooledPass(
             self.decoder, self.blocks, self.info.architecture, self.info.hidden_size
@@ -195,6 +193,11 @@ def _load(folder: Path, device: str, dtype: str, quantize: str | None) -> tuple[
             model = transformers.AutoModelForCausalLM.from_pretrained(folder, **options)
     except (OSError, ValueError, KeyError) as error:
         raise EvmlxError(f"cannot load {folder} with transformers: {_first_line(error)}") from error
+    except torch.OutOfMemoryError as error:
+        raise EvmlxError(
+            f"the weights in {folder} do not fit into memory ({_first_line(error)}): take a "
+            "smaller model, or --quantize 4bit"
+        ) from error
     if not device.startswith("cuda"):
         model = model.to(device)
     return model.eval(), config
@@ -208,10 +211,6 @@ def _bitsandbytes(quantize: str, dtype: str) -> Any:
     return transformers.BitsAndBytesConfig(
         load_in_4bit=True, bnb_4bit_compute_dtype=DTYPES[dtype], bnb_4bit_quant_type="nf4"
     )
-
-
-def _versions(*packages: str) -> dict[str, str]:
-    return {package: version(package) for package in packages}
 
 
 def _first_line(error: BaseException) -> str:

@@ -89,6 +89,17 @@ def check_quantize(quantize: str | None, device: str) -> None:
         ) from None
 
 
+def packages(device: str, quantize: str | None) -> tuple[str, ...]:
+    """Packages beside torch that load a checkpoint there, and whose versions are recorded."""
+    names = ("accelerate", "bitsandbytes") if quantize else ("accelerate",)
+    return names if device.startswith("cuda") else ()
+
+
+def free_memory(device: str) -> int | None:
+    """Bytes that are free on a CUDA device; None on others, where batches are small anyway."""
+    return int(torch.cuda.mem_get_info(device)[0]) if device.startswith("cuda") else None
+
+
 def device_name(device: str) -> str:
     """Return the device as run.json names it, e.g. ``cpu (2 threads)``."""
     if device.startswith("cuda"):

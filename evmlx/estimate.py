@@ -6,7 +6,6 @@ Knows nothing about engines; the rate of the machine is given to it.
 from __future__ import annotations
 
 import json
-import re
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,11 +15,9 @@ from typing import Any
 
 from evmlx.backends.mlx_weights import dense_shapes
 from evmlx.errors import EvmlxError
+from evmlx.memory import BLOCK, Needs, needs
 from evmlx.progress import clock
 from evmlx.stimuli import Stimulus, plan_batches
-
-BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
-BLOCK = re.compile(r"(?:^|\.)(?:layers|h|blocks|block|layer)\.(\d+)\.")
 
 
 @dataclass(frozen=True)
@@ -131,6 +128,13 @@ def tensor_shapes(folder: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
                 yield name, tuple(entry["shape"])
 
 
+def model_needs(folder: Path, dtype: str, packed: bool = False, bits: int | None = None) -> Needs:
+    """Estimate the memory of the checkpoint in a folder, see `evmlx.memory.needs`."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    stored, hidden = dict(tensor_shapes(folder)), read_shape(folder).hidden_size
+    return needs(config, stored, hidden, dtype, packed, bits)
+
+
 def estimate(
     folder: Path,
     stimuli: Sequence[Stimulus],
@@ -163,25 +167,18 @@ def estimate(
     stored = dict(tensor_shapes(folder))
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     per_block = [0] * shape.layers
-    widest = shape.hidden_size
     dense = dict(dense_shapes(config, stored))
     for name, dims in dense.items():
         block = BLOCK.search(name)
         if block and int(block.group(1)) < shape.layers and len(dims) > 1:
             per_block[int(block.group(1))] += prod(dims)
-            widest = max(widest, dims[0])
     lengths = [len(s.ids) for s in stimuli]
     tokens = sum(lengths)
     attention = sum(n * n for n in lengths) * shape.hidden_size * (last_layer + 1)
     multiply_adds = float(tokens * sum(per_block[: last_layer + 1]) + attention)
     positions = max(batch_tokens, max(lengths))
-    held = sum(BYTES[dtype] * prod(dims) for dims in dense.values())
-    if packed:
-        held = sum(
-            (BYTES[dtype] if dense.get(name, dims) == dims else 4) * prod(dims)
-            for name, dims in stored.items()
-        )
-    memory = held + positions * (4 * widest + 8 * shape.hidden_size) * 4
+    need = needs(config, stored, shape.hidden_size, dtype, packed)
+    memory = need.weights + positions * need.per_token
     batches = len(plan_batches(lengths, batch_tokens))
     seconds = multiply_adds / (0.8 * rate)  # about what extraction reaches of the matmul rate
     return Estimate(len(stimuli), tokens, batches, multiply_adds, memory, seconds)

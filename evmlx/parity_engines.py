@@ -47,7 +47,7 @@ def compare_engines(asked: Asked) -> Parity:
     EvmlxError
         If an engine is missing or cannot load the model.
     """
-    from evmlx.backends.engines import choose_engine
+    from evmlx.backends.engines import choose_engine, settled
     from evmlx.checkpoints import load_tokenizer, resolve
     from evmlx.corpus import load_corpus, subset
 
@@ -59,6 +59,7 @@ def compare_engines(asked: Asked) -> Parity:
     ]
     corpus = subset(load_corpus(asked.corpus), asked.stories)
     checkpoint = resolve(asked.model, revision=asked.revision, say=say)
+    engines = [settled(engine, checkpoint.folder) for engine in engines]
     shape = read_shape(checkpoint.folder)
     layers = sampled_layers(asked.layers, shape.layers)
     stimuli = tokenize(corpus, load_tokenizer(checkpoint), shape.context)
@@ -102,15 +103,18 @@ def _measure(
     """Pool groups of texts with one engine, which is gone from memory afterwards."""
     start = time.monotonic()
     backend = engine.load(folder)
-    measured = [_pool(backend, texts, layers) for texts in groups]
+    tokens = min(BATCH_TOKENS, engine.batch_tokens)
+    measured = [_pool(backend, texts, layers, tokens) for texts in groups]
     say(f"{engine.name} ({backend.info.device}): {clock(time.monotonic() - start)}")
     return measured
 
 
-def _pool(backend: Backend, texts: Sequence[Stimulus], layers: Sequence[int]) -> Activations:
+def _pool(
+    backend: Backend, texts: Sequence[Stimulus], layers: Sequence[int], tokens: int
+) -> Activations:
     lengths = [len(text.ids) for text in texts]
     pooled = np.empty((len(texts), len(layers), backend.info.hidden_size), np.float32)
-    for rows in plan_batches(lengths, BATCH_TOKENS):
+    for rows in plan_batches(lengths, tokens):
         batch = token_batch([texts[row] for row in rows])
         pooled[rows] = backend.pooled_residuals(batch, layers)
     return Activations(

@@ -119,9 +119,10 @@ def plan(settings: Settings) -> Plan:
     run_name = subject.checkpoint.run_name
     if settings.quantize:
         run_name += f"-{settings.quantize}"
+    engine = settled(engine, subject.checkpoint.folder)
     return Plan(
         folder=settings.out / (settings.name or run_name),
-        engine=settled(engine, subject.checkpoint.folder),
+        engine=engine,
         subject=subject,
         batch_tokens=settings.batch_tokens or engine.batch_tokens,
     )

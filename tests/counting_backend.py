@@ -39,7 +39,7 @@ class CountingBackend:
     overflow: str | None = None
     overflow_in_company: bool = False
     batches: list[tuple[str, ...]] = field(default_factory=list)
-    info: ModelInfo = ModelInfo("Counting", 6, HIDDEN, "float16", None, "cpu", {})
+    info: ModelInfo = ModelInfo("Counting", 6, HIDDEN, "float16", None, "cpu")
 
     def pooled_residuals(self, batch: TokenBatch, layers: Sequence[int]) -> np.ndarray:
         time.sleep(self.seconds)
