@@ -6,13 +6,15 @@ Nothing is trained here. Knows nothing about how the texts were read or the vect
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evmlx.compare_paired import Difference
 from evmlx.errors import EvmlxError
-from evmlx.implicit_scores import Score, ranks, resampling, score
+from evmlx.implicit_scores import Score, accepted_emotions, ranks, resampling, score
+from evmlx.implicit_words import WordsBattery, gain_over_words, words_battery
 from evmlx.store import Activations
 from evmlx.text_scores import alike, centred, cosines, directions
 from evmlx.vectors import EmotionVectors
@@ -56,6 +58,8 @@ class Battery:
         Each text in the headline scoring; empty where that cannot be had.
     reason : str or None
         Why a scoring is None.
+    gain_over_words : Difference or None
+        The right emotion first, in the headline scoring, less the same by words alone.
     """
 
     n: int
@@ -66,15 +70,20 @@ class Battery:
     headline: str
     scenarios: tuple[RankedScenario, ...]
     reason: str | None
+    gain_over_words: Difference | None = None
 
 
 @dataclass(frozen=True)
 class Implicit:
-    """What `implicit_emotion_results.json` holds, less the names of the run."""
+    """What `implicit_emotion_results.json` holds, less the names of the run.
+
+    `text_control` has, per battery, what the words of the stories alone make of its texts.
+    """
 
     primary_layer: int
     layers: Mapping[str, Mapping[str, Battery]]
     reason: str | None
+    text_control: Mapping[str, WordsBattery]
 
 
 @dataclass(frozen=True)
@@ -102,7 +111,8 @@ def implicit(
     cosine with each denoised vector. ``own_centred``: the same with the mean of the battery's
     own texts. ``z_scored``: the centred scores, each vector's standardised over the battery.
     ``published``: cosine of the residual as it is, the protocol of emotion-vector-bench; there
-    the direction that all residuals share decides.
+    the direction that all residuals share decides. Beside all of them stands what the same
+    construction gives on TF-IDF of the words (see `evmlx.implicit_words`).
 
     Parameters
     ----------
@@ -136,15 +146,43 @@ def implicit(
         "message_last": _rows(scenarios_last, known, "message", vectors.emotions),
     }
     if not any(rows for _, rows in read.values()):
-        return Implicit(primary_layer, {}, "the corpus has no scenarios")
+        return Implicit(primary_layer, {}, "the corpus has no scenarios", {})
     denoised = directions(vectors)
+    words = _words(read, known, vectors.emotions, corpus, seed)
     layers = {}
     for at in np.argsort(vectors.layers):
-        layers[f"layer_{vectors.layers[at]}"] = {
+        found = {
             name: _battery(name, given, rows, known, vectors, int(at), denoised[at], seed)
             for name, (given, rows) in read.items()
         }
-    return Implicit(primary_layer, layers, None)
+        layers[f"layer_{vectors.layers[at]}"] = {
+            name: _beside_words(name, battery, words) for name, battery in found.items()
+        }
+    return Implicit(primary_layer, layers, None, words)
+
+
+def _words(
+    read: Mapping[str, tuple[Activations | None, tuple[int, ...]]],
+    known: Mapping[str, Scenario],
+    emotions: Sequence[str],
+    corpus: Corpus,
+    seed: int,
+) -> dict[str, WordsBattery]:
+    """Score each battery by words; the last token of a message is held against its words."""
+    texts, labels = ([s.text for s in corpus.stories], [s.emotion for s in corpus.stories])
+    found = {}
+    for name in ("situation", "message"):
+        given, rows = read[name]
+        told = [known[given.ids[row]] for row in rows] if given is not None else []
+        found[name] = words_battery(told, texts, labels, emotions, seed)
+    return found
+
+
+def _beside_words(name: str, battery: Battery, words: Mapping[str, WordsBattery]) -> Battery:
+    ids = [text.id for text in battery.scenarios]
+    rank = [text.rank for text in battery.scenarios]
+    control = words[name.removesuffix("_last")]
+    return replace(battery, gain_over_words=gain_over_words(name, ids, rank, control))
 
 
 def _rows(
@@ -216,20 +254,20 @@ def _scored(
     name: str, told: Sequence[Scenario], emotions: Sequence[str], scores: _Scores, seed: int
 ) -> Battery:
     """Sum the scores of a battery up, and list its texts in the headline scoring."""
-    row_of = {emotion: row for row, emotion in enumerate(emotions)}
-    target = np.array([row_of[scenario.target] for scenario in told])
-    accepted = np.zeros((len(told), len(emotions)), bool)
-    for row, scenario in enumerate(told):
-        accepted[row, [row_of[e] for e in (scenario.target, *scenario.near) if e in row_of]] = True
+    target, accepted = accepted_emotions(told, emotions)
     given = {field.name: getattr(scores, field.name) for field in fields(scores)}
     headline = given[HEADLINE[name]]
     draws = resampling(len(told), seed)
+    summed = {
+        way: None if found is None else score(found, target, accepted, emotions, draws)
+        for way, found in given.items()
+    }
     return Battery(
         n=len(told),
-        **{
-            way: None if found is None else score(found, target, accepted, emotions, draws)
-            for way, found in given.items()
-        },
+        centred=summed["centred"],
+        z_scored=summed["z_scored"],
+        own_centred=summed["own_centred"],
+        published=summed["published"],
         headline=HEADLINE[name],
         scenarios=() if headline is None else _listed(told, target, emotions, headline),
         reason=None if len(told) > 1 else "one text is its own mean: two are needed for the rest",

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from evmlx.intervals import clopper_pearson
 from evmlx.resampling import draw_permutations, percentile_interval, permutation_p
+
+if TYPE_CHECKING:
+    from evmlx.corpus import Scenario
 
 PERMUTATIONS = 9999
 RESAMPLES = 2000
@@ -110,6 +114,25 @@ def ranks(scores: np.ndarray) -> np.ndarray:
     ndarray of int, shape (texts, emotions)
     """
     return np.asarray((scores[:, None, :] >= scores[:, :, None]).sum(axis=2))
+
+
+def accepted_emotions(
+    told: Sequence[Scenario], emotions: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return each text's target, and which emotions are its target or near it.
+
+    Returns
+    -------
+    target : ndarray of int, shape (texts,)
+        Column of the target.
+    accepted : ndarray of bool, shape (texts, emotions)
+    """
+    row_of = {emotion: row for row, emotion in enumerate(emotions)}
+    target = np.array([row_of[scenario.target] for scenario in told])
+    accepted = np.zeros((len(told), len(emotions)), bool)
+    for row, scenario in enumerate(told):
+        accepted[row, [row_of[e] for e in (scenario.target, *scenario.near) if e in row_of]] = True
+    return target, accepted
 
 
 def score(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from evmlx.metric_row import MetricRow, figure, finite, whole
 from evmlx.run_results import RunResults, get, number, reason
+
+WORDS = "TF-IDF means of the stories"
 
 
 def headline_score(battery: str, found: Any) -> tuple[str, Any]:
@@ -28,18 +31,22 @@ def implicit_rows(results: RunResults, layer: int) -> list[MetricRow]:
         if found is None:
             continue
         basis, score = headline_score(battery, found)
-        rows.append(_first(f"implicit_{battery}_top1", found, score, basis, layer))
+        words = words_score(results, battery, "centred")
+        rows.append(_first(f"implicit_{battery}_top1", found, score, basis, layer, words))
+        rows += _gain(battery, found, layer)
         if isinstance(get(found, "z_scored"), Mapping):
-            z = get(found, "z_scored")
-            rows.append(_first(f"implicit_{battery}_z_top1", found, z, "z_scored", layer))
+            z, by_words = get(found, "z_scored"), words_score(results, battery, "z_scored")
+            name = f"implicit_{battery}_z_top1"
+            rows.append(_first(name, found, z, "z_scored", layer, by_words))
         if "macro_auc" in (score or {}):
+            auc = number(words, "macro_auc")
             rows.append(
                 MetricRow(
                     f"implicit_{battery}_macro_auc",
                     **figure(score, "macro_auc", "macro_auc_low", "macro_auc_high"),
                     n=whole(get(found, "n")),
-                    control=0.5,
-                    control_name="chance",
+                    control=auc if math.isfinite(auc) else 0.5,
+                    control_name=WORDS if math.isfinite(auc) else "chance",
                     p=None,
                     layer=layer,
                     basis=basis,
@@ -48,14 +55,41 @@ def implicit_rows(results: RunResults, layer: int) -> list[MetricRow]:
     return rows
 
 
-def _first(metric: str, found: Any, score: Any, basis: str, layer: int) -> MetricRow:
+def words_score(results: RunResults, battery: str, way: str) -> Any:
+    """What the words of the stories make of a battery's texts; None in older results.
+
+    The last token of a prompt is held against the words of the same messages.
+    """
+    control = get(results.stages["implicit"], "text_control", battery.removesuffix("_last"))
+    return get(control, way)
+
+
+def _gain(battery: str, found: Any, layer: int) -> list[MetricRow]:
+    gain = get(found, "gain_over_words")
+    if not isinstance(gain, Mapping):
+        return []
+    return [
+        MetricRow(
+            f"implicit_{battery}_gain",
+            **figure(gain, "difference"),
+            n=whole(get(gain, "n")),
+            control=0.0,
+            control_name="no gain",
+            p=finite(number(gain, "p")),
+            layer=layer,
+        )
+    ]
+
+
+def _first(metric: str, found: Any, score: Any, basis: str, layer: int, words: Any) -> MetricRow:
     fields = figure(score, "top1", "top1_low", "top1_high")
+    by_words = finite(number(words, "top1"))
     return MetricRow(
         metric,
         **{**fields, "reason": fields["reason"] and (reason(found) or fields["reason"])},
         n=whole(get(found, "n")),
-        control=finite(number(score, "chance_top1")),
-        control_name="chance",
+        control=finite(number(score, "chance_top1")) if by_words is None else by_words,
+        control_name="chance" if by_words is None else WORDS,
         p=finite(number(score, "p")),
         layer=layer,
         draws=whole(get(score, "draws")),

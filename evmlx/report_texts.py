@@ -63,6 +63,12 @@ def implicit_section(results: RunResults, plots: set[str]) -> list[str]:
                 cells = score_cells(score)
                 body.append([label + name, str(get(given, "n")), *cells[:-1], _auc(score)])
                 body[-1].append(cells[-1])
+    for battery, control in (get(results.stages["implicit"], "text_control") or {}).items():
+        score = get(control, "centred")
+        if score is not None:
+            cells = score_cells(score)
+            name = f"{battery}s, words alone (TF-IDF)"
+            body.append([name, str(get(control, "n")), *cells[:-1], _auc(score), cells[-1]])
     if not body:
         why = reason(results.stages["implicit"]) or "the results file has no such layer"
         return [*lines, f"Not computed: {why}."]
@@ -77,7 +83,8 @@ def implicit_section(results: RunResults, plots: set[str]) -> list[str]:
         f"{guess}p is that of the mean rank, the targets permuted over the texts. Z-scored: each "
         f"vector's scores standardised over the battery, so that none is high everywhere."
         f"{own if has_own else ''} Macro AUC: how well a vector's scores part its own texts from "
-        "the others, 0.5 by chance. Hub: the emotion that most often stands among the first "
+        "the others, 0.5 by chance. Words alone: the same with word counts in place of "
+        "residuals. Hub: the emotion that most often stands among the first "
         "three, and in what share of the texts."
         + dagger(body, get(next(iter(found.values())), "centred", "draws")),
     ]

@@ -5,6 +5,7 @@ Knows metric rows only, so that every sentence is about figures of `metrics.json
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -59,7 +60,12 @@ def verdict(rows: Mapping[str, MetricRow], chance: float, loose: Sequence[str]) 
         claims.append(circumplex_claim(rows))
     batteries = [row for name, row in rows.items() if name in _BATTERIES]
     if batteries:
-        claim = implicit_claim(batteries)
+        gains = {
+            name: rows[name.replace("top1", "gain")]
+            for name in _BATTERIES
+            if name.replace("top1", "gain") in rows
+        }
+        claim = implicit_claim(batteries, chance, gains)
         claims.append(_with(claim, _graded(rows.get("intensity_difference"))))
     return claims
 
@@ -237,39 +243,74 @@ def _component_sentence(pc: int, rows: Mapping[str, MetricRow]) -> str:
     return f"PC{pc} follows neither human {told['valence']} nor {told['arousal']}"
 
 
-def implicit_claim(batteries: Sequence[MetricRow]) -> Claim:
-    """Say whether the right emotion comes first in new texts more often than by chance.
+def implicit_claim(
+    batteries: Sequence[MetricRow],
+    chance: float = math.nan,
+    gains: Mapping[str, MetricRow] | None = None,
+) -> Claim:
+    """Say whether the right emotion comes first in new texts, beside chance and beside words.
 
-    It does in a battery where the lower end of the interval lies above chance. Where it does
-    not, but the mean rank has p < 0.05, the answer is in part.
+    It does where the lower end of the interval lies above chance and, where words were scored
+    the same way, the gain over them lies above 0. Above chance only, or by the mean rank only
+    (p < 0.05), the answer is in part.
+
+    Parameters
+    ----------
+    batteries : sequence of MetricRow
+        Share of texts with the right emotion first.
+    chance : float
+        Of guessing; where it is nan, the rows' own control.
+    gains : mapping of str to MetricRow or None
+        Gain over words, by the battery's metric.
     """
     question = "Do the vectors find the feeling in new texts that do not name it?"
     told = [row for row in batteries if row.value is not None and row.control is not None]
     if not told:
         return Claim(question, UNKNOWN, f"{batteries[0].reason}.")
-    parts = [
+    guess = chance if known(chance) else float(told[0].control or 0)
+    shares = [
         f"{percent(row.value)} [{percent(row.low)}, {percent(row.high)}] of "
         f"{_BATTERIES[row.metric]}"
         for row in told
     ]
-    listed = ", ".join(parts[:-1]) + " and " + parts[-1] if len(parts) > 1 else parts[0]
-    text = f"The right one comes first in {listed} (chance {percent(told[0].control)})"
-    at_chance = [row for row in told if not _above_chance(row)]
-    if not at_chance:
-        return Claim(question, YES, f"{text}.")
+    text = f"The right one comes first in {_joined(shares)} (chance {percent(guess)})"
+    at_chance = [row for row in told if not (known(row.low) and row.low > guess)]
     ranked = [row for row in at_chance if known(row.p) and row.p < ALPHA]
-    answer = NO if len(at_chance) == len(told) and not ranked else PARTLY
-    text += f". For {_listed(at_chance)} that is no more than chance"
+    if at_chance:
+        text += f". For {_listed(at_chance)} that is no more than chance"
     if ranked:
         of = f" for {_listed(ranked)}" if len(ranked) < len(at_chance) else ""
         ps = ", ".join(p_number(row.p) for row in ranked)
         text += f", though the mean rank is better{of} (p = {ps})"
-    return Claim(question, answer, f"{text}.")
+    beside, beaten = _beside_words(told, gains or {})
+    text = f"{text}.{beside}"
+    if len(at_chance) == len(told) and not ranked:
+        return Claim(question, NO, text)
+    return Claim(question, PARTLY if at_chance or not beaten else YES, text)
+
+
+def _beside_words(told: Sequence[MetricRow], gains: Mapping[str, MetricRow]) -> tuple[str, bool]:
+    """Say what words alone find, and whether the vectors find more in every battery."""
+    compared = [row for row in told if row.metric in gains and known(gains[row.metric].value)]
+    if not compared:
+        return "", True
+    found = [f"{percent(row.control)} of {_BATTERIES[row.metric]}" for row in compared]
+    text = f" Word counts of the stories, scored the same way, find it in {_joined(found)}"
+    more = [row for row in compared if _known_low(gains[row.metric]) > 0]
+    if len(more) == len(compared):
+        return f"{text}: the vectors find more.", True
+    if more:
+        return f"{text}: the vectors find more in {_listed(more)} only.", False
+    return f"{text}: what the vectors find need not be more than words.", False
+
+
+def _known_low(row: MetricRow) -> float:
+    return row.low if known(row.low) else -math.inf
+
+
+def _joined(parts: Sequence[str]) -> str:
+    return ", ".join(parts[:-1]) + " and " + parts[-1] if len(parts) > 1 else parts[0]
 
 
 def _listed(batteries: Sequence[MetricRow]) -> str:
     return " and ".join(_BATTERIES[row.metric] for row in batteries)
-
-
-def _above_chance(row: MetricRow) -> bool:
-    return known(row.low) and known(row.control) and row.low > row.control

@@ -70,7 +70,11 @@ def make_run(folder: Path, corpus: Corpus) -> Path:
         ("validation_results.json", "geometry", {"cross_layer_stability": _STABILITY}),
         ("arousal_results.json", "circumplex", {"permutations": 9999, "norms": _norms(corpus)}),
         ("probe_results.json", "probe", _probe_extra(corpus)),
-        ("implicit_emotion_results.json", "implicit", {"primary_layer": PRIMARY}),
+        (
+            "implicit_emotion_results.json",
+            "implicit",
+            {"primary_layer": PRIMARY, "text_control": _words()},
+        ),
         ("intensity_results.json", "intensity", {"primary_layer": PRIMARY, "reason": None}),
     ):
         layers = {f"layer_{layer}": found[key] for layer, found in per_layer.items()}
@@ -252,9 +256,10 @@ def _layer(corpus: Corpus, rng: np.random.Generator) -> dict[str, Any]:
             "cluster_chance": 0.185,
         },
         "implicit": {
-            "situation": _battery(0.5),
-            "message": _battery(0.3625),
-            "message_last": _battery(0.0625) | {"own_centred": _score(0.2125, 5.1)},
+            "situation": _battery(0.5) | {"gain_over_words": _gain(0.15)},
+            "message": _battery(0.3625) | {"gain_over_words": _gain(-0.0375)},
+            "message_last": _battery(0.0625)
+            | {"own_centred": _score(0.2125, 5.1), "gain_over_words": _gain(-0.1875)},
         },
         "intensity": _intensity(corpus, rng),
     }
@@ -334,6 +339,19 @@ def _battery(top1: float) -> dict[str, Any]:
         "scenarios": [],
         "reason": None,
     }
+
+
+def _words() -> dict[str, Any]:
+    shares = {"situation": 0.35, "message": 0.4}
+    return {
+        name: {"n": 80, "centred": _score(share, 4.1), "z_scored": _score(share, 4.0)}
+        for name, share in shares.items()
+    }
+
+
+def _gain(difference: float) -> dict[str, Any]:
+    found = {"difference": difference, "low": difference - 0.1, "high": difference + 0.1}
+    return {**found, "p": 0.2, "n": 80, "reason": None}
 
 
 def _score(top1: float, mean_rank: float) -> dict[str, Any]:

@@ -125,7 +125,9 @@ def test_metrics_are_those_of_the_files(folder: Path) -> None:
     assert (corrected.control, corrected.p) == (0.0012, None)
     assert rows["pc1_arousal_r"].p == pytest.approx(0.0016)  # the corrected one
     assert rows["implicit_message_top1"].value == 0.3625
-    assert rows["implicit_message_top1"].control == 0.05
+    assert rows["implicit_message_top1"].control == 0.4
+    assert rows["implicit_message_top1"].control_name == "TF-IDF means of the stories"
+    assert rows["implicit_message_gain"].value == -0.0375
 
 
 def test_fisher_interval_is_scipys() -> None:
@@ -253,8 +255,8 @@ def test_new_figures_of_the_files_are_rows(folder: Path) -> None:
         "norm_axis_valence_r": (0.66, -0.37, 0.0021, 20),
         "norm_axis_dominance_r": (0.11, -0.37, 0.19, 20),
         "procrustes_r2": (0.36, 0.14, 0.012, 20),
-        "implicit_situation_macro_auc": (0.83, 0.5, None, 80),
-        "implicit_message_last_z_top1": (0.0625, 0.05, 0.0001, 80),
+        "implicit_situation_macro_auc": (0.83, 0.83, None, 80),
+        "implicit_message_last_z_top1": (0.0625, 0.4, 0.0001, 80),
         "intensity_difference": (0.71, 0.02, 0.001, 10),
     }
     found = {name: (r.value, r.control, r.p, r.n) for name, r in rows.items() if name in expected}

@@ -168,3 +168,15 @@ def test_implicit_verdict() -> None:
     claim = implicit_claim([replace(poor, p=0.002)])
     assert claim.answer == PARTLY and "though the mean rank is better (p = 0.0020)" in claim.text
     assert implicit_claim([replace(good, value=None, reason="no texts")]).answer == UNKNOWN
+
+
+def test_implicit_verdict_beside_words() -> None:
+    found = row("implicit_situation_top1", 0.5, low=0.39, high=0.61, control=0.45)
+    gain = row("implicit_situation_gain", 0.05, low=-0.05, high=0.15, control=0.0)
+    claim = implicit_claim([found], 0.05, {found.metric: gain})
+    assert claim.answer == PARTLY
+    assert "chance 5%" in claim.text
+    assert "find it in 45% of situations: what the vectors find need not be more" in claim.text
+    better = implicit_claim([found], 0.05, {found.metric: replace(gain, low=0.01)})
+    assert better.answer == YES
+    assert "the vectors find more" in better.text
