@@ -77,7 +77,7 @@ def test_a_second_run_does_nothing_again(finished: Path, corpus: Path, model: Pa
         "run", "--model", model, "--corpus", corpus, "--out", finished.parent, "--backend", "torch"
     )
     assert result.exit_code == 0
-    assert result.stderr.count("up to date") == 7
+    assert result.stderr.count("up to date") == 8
     assert str(finished / "REPORT.md") in result.stdout
     after = {p: p.stat().st_mtime_ns for p in before}
     assert {p.name for p in before if before[p] != after[p] and p.is_file()} == set()
