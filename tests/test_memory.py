@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
+
 from evmlx.memory import LONGEST, SMALLEST, Needs, needs, tokens_that_fit
 
 DENSE = {
@@ -41,3 +44,17 @@ def test_a_batch_is_halved_until_it_fits_and_never_larger_than_asked() -> None:
     assert tokens_that_fit(need, 26850, 4096) == 2048
     assert tokens_that_fit(need, 26849, 4096) == 1024
     assert tokens_that_fit(need, 1, 4096) == SMALLEST
+
+
+def test_the_table_in_the_document_is_what_the_rule_gives() -> None:
+    path = Path(__file__).parent / "bench" / "memory_table.py"
+    spec = importlib.util.spec_from_file_location("memory_table", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.table() in module.DOCUMENT.read_text(encoding="utf-8")
+    # 8.03 billion weights; 16.06 GB in bfloat16, and a batch.
+    _, shapes = module.shapes("Llama 3.1 8B")
+    count = sum(a * b for a, b in shapes.values())
+    assert abs(count - 8.03e9) < 0.01e9
+    assert 16.06e9 < module.gibibytes("Llama 3.1 8B", "bfloat16", None, 4096) * 2**30 < 17.6e9

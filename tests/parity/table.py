@@ -35,7 +35,9 @@ def row(name: str, folder: Path) -> str:
     try:
         apart = errors(*both(folder))
     except EvmlxError as error:
-        said = str(error).split(": use --backend")[0].removeprefix(f"{folder}: ")
+        said = str(error).split(": use --backend")[0].rstrip(",")
+        for place in (folder / "config.json", folder):
+            said = said.removeprefix(f"{place}: ")
         said = re.sub(r"^text \S+ has \d+ tokens, but ", "", said.replace(f" {folder}", ""))
         return f"| {name} | | | refused: {said} |"
     median, worst = np.median(apart, axis=0).max(), apart.max()
@@ -57,7 +59,14 @@ def table() -> str:
             full, mixed = Path(folder) / "full", Path(folder) / "mixed"
             quantize(family, full, mixed, repeating(*MIXED))
             rows.append(row(f"{family}, MLX-quantized", mixed))
-    head = ["| family | median error | worst error | verdict |", "|---|---|---|---|"]
+    families = {shown.strip("| ").partition(" ")[0].rstrip(","): False for shown in rows}
+    passing = [shown for shown in rows if shown.endswith("| pass |")]
+    families |= {shown.strip("| ").partition(" ")[0].rstrip(","): True for shown in passing}
+    count = (
+        f"{sum(families.values())} of {len(families)} families pass, {len(passing)} of "
+        f"{len(rows)} cases.\n"
+    )
+    head = [count, "| family | median error | worst error | verdict |", "|---|---|---|---|"]
     return "\n".join([*head, *rows])
 
 
