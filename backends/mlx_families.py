@@ -31,6 +31,11 @@ SUPPLIED: dict[str, dict[str, Any]] = {
     "minimax_m2": {"shared_intermediate_size": 0},
     "solar_open": {"partial_rotary_factor": 1.0, "first_k_dense_replace": 0},
 }
+# Rotary scaling by 1, for families whose mlx-lm class does not load without one.
+NEUTRAL_SCALING: dict[str, dict[str, Any]] = {
+    "deepseek_v2": {"type": "yarn", "factor": 1.0},
+    "minicpm3": {"type": "longrope", "short_factor": 1.0, "long_factor": 1.0},
+}
 # Kinds of layers by transformers' name, and by mlx-lm's in one family.
 HYBRID = {"linear_attention": "mamba", "full_attention": "attention"}
 
@@ -131,6 +136,13 @@ def family_fields(text: dict[str, Any], known: frozenset[str]) -> dict[str, Any]
     if text.get("model_type") == "falcon_h1" and key not in (None, 1) and into == 1:
         # mlx-lm leaves the key's factor out; this one it puts on queries and keys alike.
         return {"attention_in_multiplier": float(key) ** 0.5}
+    if text.get("model_type") in NEUTRAL_SCALING and _plain_rotary(text):
+        longest = text.get("max_position_embeddings", 4096)
+        scaling = {
+            **NEUTRAL_SCALING[text["model_type"]],
+            "original_max_position_embeddings": longest,
+        }
+        return {"rope_scaling": scaling}
     kinds, mlps = text.get("layer_types"), text.get("mlp_layer_types")
     family = text.get("model_type")
     if family == "exaone4" and kinds and not isinstance(text.get("sliding_window_pattern"), str):
@@ -150,3 +162,8 @@ def family_fields(text: dict[str, Any], known: frozenset[str]) -> dict[str, Any]
     if "is_moe_layer" in known and mlps and "is_moe_layer" not in text:
         return {"is_moe_layer": [kind == "sparse" for kind in mlps]}
     return {}
+
+
+def _plain_rotary(text: dict[str, Any]) -> bool:
+    scaling = text.get("rope_scaling") or text.get("rope_parameters") or {}
+    return bool(scaling.get("rope_type", scaling.get("type", "default")) == "default")

@@ -47,6 +47,7 @@ PLAIN = (
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     **{family: (family, {}) for family in PLAIN},
     "deepseek_v2": ("deepseek_v2", {"rope_parameters": DEEPSEEK_YARN}),
+    "deepseek_v2, plain rotary": ("deepseek_v2", {}),
     "falcon_h1, key factor": ("falcon_h1", {"key_multiplier": 0.4}),
     "gemma2": ("gemma2", {"sliding_window": 60}),
     "gemma3_text, 80 wide": ("gemma3_text", {"hidden_size": 80}),
@@ -61,6 +62,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "llama, yarn with factor": ("llama", {"rope_parameters": {**YARN, "attention_factor": 0.7}}),
     "llama, yarn not truncated": ("llama", {"rope_parameters": {**YARN, "truncate": False}}),
     "minicpm3": ("minicpm3", {"rope_parameters": HALF_FACTORS}),
+    "minicpm3, plain rotary": ("minicpm3", {}),
     "mistral": ("mistral", {"sliding_window": None}),
     "phi3, longrope": (
         "phi3",
