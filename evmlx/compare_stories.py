@@ -27,7 +27,7 @@ def probe_folds(
     if len(emotions) < 2:
         return None, "fewer than two emotions: there is nothing to tell apart"
     if topics < FOLDS:
-        return None, f"{topics} topics are too few for {FOLDS} folds"
+        return None, f"too few topics ({topics}) for {FOLDS} folds"
     fold_of = grouped_folds(stories.topic_ids, FOLDS, np.random.default_rng([seed, 0]))
     untrained = missing_in_training(_labels(stories, emotions), fold_of)
     if untrained is not None:

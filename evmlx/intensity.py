@@ -208,10 +208,12 @@ def _summed(graded: Sequence[GradedTemplate], null: np.ndarray, draws: int) -> L
         return LayerIntensity(tuple(graded), nan, nan, nan, nan, nan, nan, nan, draws, 0, why)
     differences = np.array([one.difference for one in counted])
     low, high, reason = _student(differences)
+    rhos = np.array([one.rho for one in counted])
+    rho_low, rho_high, _ = _student(rhos)
     means = null.mean(axis=0)
     return LayerIntensity(
         templates=tuple(graded),
-        mean_rho=float(np.mean([one.rho for one in counted])),
+        mean_rho=float(rhos.mean()),
         mean_control_rho=float(np.mean([one.control_rho for one in counted])),
         mean_difference=float(differences.mean()),
         low=low,
@@ -221,6 +223,8 @@ def _summed(graded: Sequence[GradedTemplate], null: np.ndarray, draws: int) -> L
         draws=draws,
         n=n,
         reason=reason,
+        rho_low=float(np.clip(rho_low, -1, 1)),  # nan stays nan
+        rho_high=float(np.clip(rho_high, -1, 1)),
     )
 
 

@@ -51,6 +51,8 @@ class LayerIntensity:
         In the order of the corpus.
     mean_rho, mean_control_rho, mean_difference : float
         Means over the templates that have a difference.
+    rho_low, rho_high : float
+        95% interval of the mean rho, Student's over templates.
     low, high : float
         95% interval of the mean difference, Student's over templates.
     p : float
@@ -74,6 +76,8 @@ class LayerIntensity:
     draws: int
     n: int
     reason: str | None
+    rho_low: float = float("nan")
+    rho_high: float = float("nan")
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,7 @@ LABELS = {  # metric: (what the report calls it, decimals, what n counts)
     "implicit_message_last_gain": ("Messages, last token, gain over words alone", 2, "texts"),
     "implicit_message_last_z_top1": ("Messages, last token, z-scored", 2, "texts"),
     "implicit_message_last_macro_auc": ("Messages, last token, macro AUC", 2, "texts"),
+    "intensity_rho": ("Graded intensity, rho", 2, "templates"),
     "intensity_difference": ("Graded intensity, rho beyond the control's", 2, "templates"),
 }
 

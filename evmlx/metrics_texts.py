@@ -12,15 +12,14 @@ from evmlx.run_results import RunResults, get, number, reason
 WORDS = "TF-IDF means of the stories"
 
 
-def headline_score(battery: str, found: Any) -> tuple[str, Any]:
+def headline_score(found: Any) -> tuple[str, Any]:
     """Which way of scoring a battery's headline goes by, and its figures.
 
-    Residuals at the last token of a prompt lie far from the stories' mean, which were pooled
-    over tokens, so that this battery is centred on its own mean where the run has that.
+    The stage says which (`evmlx.implicit.HEADLINE`); older results, which do not, go by centred
+    scores.
     """
-    if battery == "message_last" and isinstance(get(found, "own_centred"), Mapping):
-        return "own_centred", get(found, "own_centred")
-    return "centred", get(found, "centred")
+    way = str(get(found, "headline") or "centred")
+    return way, get(found, way)
 
 
 def implicit_rows(results: RunResults, layer: int) -> list[MetricRow]:
@@ -30,7 +29,7 @@ def implicit_rows(results: RunResults, layer: int) -> list[MetricRow]:
         found = get(results.layer("implicit", layer), battery)
         if found is None:
             continue
-        basis, score = headline_score(battery, found)
+        basis, score = headline_score(found)
         words = words_score(results, battery, "centred")
         rows.append(_first(f"implicit_{battery}_top1", found, score, basis, layer, words))
         rows += _gain(battery, found, layer)
@@ -106,7 +105,17 @@ def intensity_rows(results: RunResults, layer: int) -> list[MetricRow]:
     why = reason(results.stages["intensity"])
     if fields["reason"] and not reason(found) and why:
         fields["reason"] = why
+    rho = MetricRow(
+        "intensity_rho",
+        **{**figure(found, "mean_rho", "rho_low", "rho_high"), "reason": fields["reason"]},
+        n=whole(get(found, "n")),
+        control=finite(number(found, "mean_control_rho")),
+        control_name="texts without feeling",
+        p=None,
+        layer=layer,
+    )
     return [
+        *([rho] if "rho_low" in found else []),
         MetricRow(
             "intensity_difference",
             **fields,
@@ -116,5 +125,5 @@ def intensity_rows(results: RunResults, layer: int) -> list[MetricRow]:
             p=finite(number(found, "p")),
             layer=layer,
             draws=whole(get(found, "draws")),
-        )
+        ),
     ]

@@ -57,7 +57,7 @@ def plot_implicit(folder: Path, results: RunResults) -> list[Path]:
 
 def scored(way: str, battery: str, found: Any) -> Any:
     """Figures of a battery scored in a way; centred on its own mean where that is its headline."""
-    return headline_score(battery, found)[1] if way == "centred" else get(found, way)
+    return headline_score(found)[1] if way == "centred" else get(found, way)
 
 
 def _bars(axes: Any, found: Any, batteries: list[str], key: str) -> None:

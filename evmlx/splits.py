@@ -136,7 +136,7 @@ def topic_split(
     if len(emotions) < 2:
         return undealt.without(ONE_EMOTION)
     if topics < FOLDS:
-        return undealt.without(f"{topics} topics are too few for {FOLDS} folds")
+        return undealt.without(f"too few topics ({topics}) for {FOLDS} folds")
     fold_of = grouped_folds(topic_ids, FOLDS, np.random.default_rng([seed, 0]))
     return _trainable(replace(undealt, fold_of=fold_of), labels, emotions)
 

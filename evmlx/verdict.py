@@ -66,7 +66,7 @@ def verdict(rows: Mapping[str, MetricRow], chance: float, loose: Sequence[str]) 
             if name.replace("top1", "gain") in rows
         }
         claim = implicit_claim(batteries, chance, gains)
-        claims.append(_with(claim, _graded(rows.get("intensity_difference"))))
+        claims.append(_with(claim, _graded(rows)))
     return claims
 
 
@@ -93,20 +93,28 @@ def _like_the_words(row: MetricRow | None) -> str:
     )
 
 
-def _graded(row: MetricRow | None) -> str:
-    """Tell whether scores follow numbers that make a feeling stronger."""
+def _graded(rows: Mapping[str, MetricRow]) -> str:
+    """Tell whether scores follow numbers that make a feeling stronger.
+
+    A score that merely falls less than that of a text without feeling does not grow.
+    """
+    row, own = rows.get("intensity_difference"), rows.get("intensity_rho")
     if row is None or row.value is None:
         return ""
     sure = (
         known(row.p) and row.p < ALPHA and row.value > 0 and not (known(row.low) and row.low <= 0)
     )
+    sure = sure and (own is None or _known_low(own) > 0)
     lead = (
         "Scores grow with what makes a feeling stronger"
         if sure
         else ("Scores are not shown to grow with what makes a feeling stronger")
     )
+    told = ""
+    if own is not None and known(own.value):
+        told = f"rho {signed(own.value)} {interval(own.low, own.high)}, "
     return (
-        f"{lead}: rho beyond that of texts without feeling {signed(row.value)} "
+        f"{lead}: {told}rho beyond that of texts without feeling {signed(row.value)} "
         f"{interval(row.low, row.high)}, {p_phrase(row.p)}."
     )
 

@@ -259,7 +259,11 @@ def _layer(corpus: Corpus, rng: np.random.Generator) -> dict[str, Any]:
             "situation": _battery(0.5) | {"gain_over_words": _gain(0.15)},
             "message": _battery(0.3625) | {"gain_over_words": _gain(-0.0375)},
             "message_last": _battery(0.0625)
-            | {"own_centred": _score(0.2125, 5.1), "gain_over_words": _gain(-0.1875)},
+            | {
+                "own_centred": _score(0.2125, 5.1),
+                "headline": "own_centred",
+                "gain_over_words": _gain(-0.1875),
+            },
         },
         "intensity": _intensity(corpus, rng),
     }
@@ -315,7 +319,13 @@ def _intensity(corpus: Corpus, rng: np.random.Generator) -> dict[str, Any]:
         }
         for one in corpus.intensity
     ]
-    found = {"templates": templates, "mean_rho": 0.82, "mean_control_rho": 0.11}
+    found = {
+        "templates": templates,
+        "mean_rho": 0.82,
+        "mean_control_rho": 0.11,
+        "rho_low": 0.6,
+        "rho_high": 0.98,
+    }
     found |= {"mean_difference": 0.71, "low": 0.42, "high": 0.93, "p": 0.001, "draws": 1000}
     return {**found, "null_mean": 0.02, "n": len(templates), "reason": None}
 

@@ -147,14 +147,18 @@ def test_verdict_on_feelings_that_grow() -> None:
     good = row("implicit_situation_top1", 0.5, low=0.39, high=0.61, control=0.05)
     grows = row("intensity_difference", 0.6, low=0.2, high=0.9, p=0.001)
 
-    def said(found: MetricRow) -> str:
-        rows = {"implicit_situation_top1": good, "intensity_difference": found}
+    def said(found: MetricRow, *others: MetricRow) -> str:
+        rows = {row.metric: row for row in (good, found, *others)}
         return verdict(rows, 0.05, [])[0].text
 
     assert "Scores grow with what makes a feeling stronger" in said(grows)
     for unsure in (replace(grows, p=0.06), replace(grows, low=-0.1), replace(grows, value=-0.6)):
         assert "Scores are not shown to grow" in said(unsure)
     assert "grow" not in said(replace(grows, value=None))
+    own = row("intensity_rho", 0.5, low=0.1, high=0.8)
+    assert "Scores grow with what makes a feeling stronger: rho +0.50" in said(grows, own)
+    falls = replace(own, value=-0.15, low=-0.5, high=0.2)
+    assert "Scores are not shown to grow" in said(grows, falls)
 
 
 def test_implicit_verdict() -> None:
