@@ -151,12 +151,12 @@ def _bars(
     bar, parts, y = 15.0, [], 8.0
     for battery in batteries:
         lines = BATTERIES[battery].split("\n")
-        ways = [(at, w) for at, w in enumerate(WAYS) if scored(w[0], battery, get(found, battery))]
+        ways = [(at, w) for at, w in enumerate(WAYS) if scored(w[0], get(found, battery))]
         middle = y + bar * len(ways) / 2 - 7 * (len(lines) - 1) + 4
         for i, text in enumerate(lines):
             parts.append(label(110, middle + 14 * i, text, anchor="end", class_="tick"))
         for at, (way, name, _, _) in ways:
-            score = scored(way, battery, get(found, battery))
+            score = scored(way, get(found, battery))
             value = number(score, key)
             if math.isfinite(value):
                 low, high = number(score, f"{key}_low"), number(score, f"{key}_high")

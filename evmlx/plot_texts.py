@@ -55,7 +55,7 @@ def plot_implicit(folder: Path, results: RunResults) -> list[Path]:
     return save(fig, folder / "implicit.png")
 
 
-def scored(way: str, battery: str, found: Any) -> Any:
+def scored(way: str, found: Any) -> Any:
     """Figures of a battery scored in a way; centred on its own mean where that is its headline."""
     return headline_score(found)[1] if way == "centred" else get(found, way)
 
@@ -63,10 +63,10 @@ def scored(way: str, battery: str, found: Any) -> Any:
 def _bars(axes: Any, found: Any, batteries: list[str], key: str) -> None:
     places = np.arange(len(batteries))
     axes.tick_params(axis="y", length=0)
-    ways = [w for w in WAYS if any(scored(w[0], b, get(found, b)) is not None for b in batteries)]
+    ways = [w for w in WAYS if any(scored(w[0], get(found, b)) is not None for b in batteries)]
     height = 0.8 / len(ways)
     for at_way, (way, label, colour, hatch) in enumerate(ways):
-        scores = [scored(way, b, get(found, b)) for b in batteries]
+        scores = [scored(way, get(found, b)) for b in batteries]
         value = np.array([number(s, key) for s in scores])
         edge = COLOURS[0] if hatch else "white"
         at = places + height * (at_way - (len(ways) - 1) / 2)
