@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evmlx.compare_paired import Difference
+from evmlx.comparison.paired import Difference
 from evmlx.errors import EvmlxError
 from evmlx.implicit_scores import Score, accepted_emotions, ranks, resampling, score
 from evmlx.implicit_words import WordsBattery, gain_over_words, words_battery

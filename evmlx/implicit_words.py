@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evmlx.compare_paired import Difference, share_difference
+from evmlx.comparison.paired import Difference, share_difference
 from evmlx.implicit_scores import Score, accepted_emotions, ranks, resampling, score
 from evmlx.text_scores import cosines
 from evmlx.textcontrol import no_shared_words, tfidf_pipeline

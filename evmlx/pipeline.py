@@ -187,7 +187,8 @@ def _digest_of(path: Path, touched: int, size: int) -> str:  # noqa: ARG001 - pa
 def code_digest() -> str:
     """SHA-256 over evmlx's own modules: results of other code are not up to date."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    here = Path(__file__).parent
+    for path in sorted(p for kind in ("py", "css", "js") for p in here.rglob(f"*.{kind}")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

@@ -10,12 +10,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evmlx import __version__, fingerprint
+from evmlx import __version__
 from evmlx.corpus import with_norms
 from evmlx.errors import EvmlxError
 from evmlx.estimate import Estimate, estimate, parameters
 from evmlx.extract import extract, load_activations
 from evmlx.norms_record import norms_entry
+from evmlx.parity import fingerprint
 from evmlx.pipeline import beside_published, claim, intact, note, run_stages
 from evmlx.progress import clock, say
 from evmlx.stages import STAGE_NAMES, Run
@@ -220,7 +221,7 @@ def _extraction(run: Run, planned: Plan) -> None:
 
 def _token_embeddings(planned: Plan) -> list[Path]:
     """Write the stories' pooled token embeddings; without them a control is left out."""
-    from evmlx.token_embeddings import save, token_embeddings
+    from evmlx.models.token_embeddings import save, token_embeddings
 
     subject, path = planned.subject, planned.folder / "token_embeddings.npz"
     told = {story.id: story for story in subject.corpus.stories}

@@ -17,7 +17,7 @@ from evmlx.store import Activations, write_json
 
 if TYPE_CHECKING:
     from evmlx.corpus import Corpus
-    from evmlx.story_scores import Told
+    from evmlx.report.story_scores import Told
 
 
 @dataclass(frozen=True)
@@ -202,14 +202,14 @@ def _intensity(run: Run) -> list[Path]:
 
 
 def _report(run: Run) -> list[Path]:
-    from evmlx.report import write_report
+    from evmlx.report.write import write_report
 
     return write_report(run.folder, run.corpus, _told(run))
 
 
 def _told(run: Run) -> list[Told] | str:
     """Texts and their scores for the story browser, or why there are none."""
-    from evmlx.story_scores import told_texts
+    from evmlx.report.story_scores import told_texts
     from evmlx.vectors import load_vectors
 
     needed = ("activations.npz", *VECTOR_FILES)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evmlx import fingerprint
 from evmlx.backends import TokenBatch
 from evmlx.errors import EvmlxError
+from evmlx.parity import fingerprint
 from evmlx.progress import say
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _graded(corpus: Corpus, tokenizer: Any) -> list[Stimulus]:
 
 
 def fixed_texts(tokenizer: Any) -> list[Stimulus]:
-    """Return the texts of `evmlx.fingerprint` as stimuli: the same in every run."""
+    """Return the texts of `evmlx.parity.fingerprint` as stimuli: the same in every run."""
     encoded = _encode(tokenizer, list(fingerprint.TEXTS.values()))
     return [
         Stimulus(fingerprint.KIND, name, ids, first_pooled(len(ids)), len(ids))

@@ -11,8 +11,8 @@ from evmlx.progress import say
 from evmlx.stimuli import Stimulus, sampled_layers, tokenize
 
 if TYPE_CHECKING:
-    from evmlx.checkpoints import Checkpoint
     from evmlx.corpus import Corpus
+    from evmlx.models.checkpoints import Checkpoint
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def settle(
     Parameters
     ----------
     model, revision : str or None
-        See `evmlx.checkpoints.resolve`.
+        See `evmlx.models.checkpoints.resolve`.
     corpus : Path or None
         Folder of a corpus; None for the shipped one.
     limit : int or None
@@ -65,8 +65,8 @@ def settle(
     EvmlxError
         If something is missing or wrong.
     """
-    from evmlx.checkpoints import load_tokenizer, resolve
     from evmlx.corpus import load_corpus, subset
+    from evmlx.models.checkpoints import load_tokenizer, resolve
 
     texts = load_corpus(corpus)
     if limit is not None:

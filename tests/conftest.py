@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from evmlx.checkpoints import Checkpoint, resolve
 from evmlx.corpus import Corpus, load_corpus
 from evmlx.errors import EvmlxError
+from evmlx.models.checkpoints import Checkpoint, resolve
 
 
 @pytest.fixture(scope="session")

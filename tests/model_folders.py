@@ -11,8 +11,8 @@ import pytest
 from gguf_files import quiet
 from safetensors.numpy import save_file
 
-from evmlx.checkpoints import resolve
 from evmlx.errors import EvmlxError
+from evmlx.models.checkpoints import resolve
 
 
 def save_model(folder: Path, shards: int = 1, config: dict[str, Any] | None = None) -> Path:

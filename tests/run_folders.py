@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from evmlx.corpus import Corpus, load_corpus
-from evmlx.report import write_report
-from evmlx.story_scores import Told
+from evmlx.report.story_scores import Told
+from evmlx.report.write import write_report
 
 LAYERS, PRIMARY = (4, 9), 9
 

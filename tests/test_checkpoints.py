@@ -11,10 +11,10 @@ from click.testing import CliRunner
 from gguf_files import quiet, tiny, write_gguf
 from model_folders import cached_hub_model, refusal, save_model
 
-from evmlx import catalogue, hub
-from evmlx.checkpoints import Checkpoint, cache_folder, load_tokenizer, resolve
 from evmlx.cli import cli
 from evmlx.errors import EvmlxError
+from evmlx.models import catalogue, hub
+from evmlx.models.checkpoints import Checkpoint, cache_folder, load_tokenizer, resolve
 
 
 @pytest.fixture(autouse=True)

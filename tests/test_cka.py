@@ -6,7 +6,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from evmlx.cka import debiased_cka, grouped_cka, jackknife_interval, linear_cka
+from evmlx.comparison.cka import debiased_cka, grouped_cka, jackknife_interval, linear_cka
 
 
 def features(rows: int, columns: int, seed: int) -> np.ndarray:

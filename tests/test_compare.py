@@ -15,12 +15,12 @@ from run_folders import PRIMARY, edit, make_run
 from small_corpus import save_small_corpus
 
 from evmlx.cli import cli
-from evmlx.compare import Comparison, PairComparison, compare
-from evmlx.compare_paired import Difference
+from evmlx.comparison.compare import Comparison, PairComparison, compare
+from evmlx.comparison.paired import Difference
 from evmlx.corpus import Corpus, load_corpus
 from evmlx.errors import EvmlxError
-from evmlx.metrics import at_layer, metrics
-from evmlx.plot_compare import plot_comparison
+from evmlx.plots.compare import plot_comparison
+from evmlx.report.metrics import at_layer, metrics
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +185,7 @@ def test_a_missing_chat_template_is_said(small: Corpus, tmp_path: Path) -> None:
 
 
 def test_the_nearest_run_is_named(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evmlx.compare_read.RESULTS", runs)
+    monkeypatch.setattr("evmlx.comparison.read.RESULTS", runs)
     with pytest.raises(EvmlxError, match=r"plan is no run folder .* did you mean .*/plain\?"):
         compare([runs / "plan"])
     assert compare([Path("plain")], stories=False).runs[0].name == "plain"

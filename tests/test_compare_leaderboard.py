@@ -11,8 +11,8 @@ from run_folders import edit, make_run
 from scipy.stats import beta
 
 from evmlx.cli import cli
+from evmlx.comparison.leaderboard import parameters, write_leaderboard
 from evmlx.corpus import Corpus
-from evmlx.leaderboard import parameters, write_leaderboard
 
 SHIPPED = Path(__file__).parents[1] / "results" / "published" / "emotion-vector-bench.json"
 

@@ -8,7 +8,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.stats import binomtest
 
-from evmlx.compare_paired import (
+from evmlx.comparison.paired import (
     holm,
     mcnemar_p,
     mean_difference,

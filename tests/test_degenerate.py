@@ -13,10 +13,10 @@ import pytest
 from small_runs import EMOTIONS, only, save_run, whole_corpus
 
 from evmlx.corpus import Corpus
-from evmlx.metrics import metric_rows
 from evmlx.pipeline import run_stages
-from evmlx.report_sections import report_text
-from evmlx.run_results import read_results
+from evmlx.report.metrics import metric_rows
+from evmlx.report.run_results import read_results
+from evmlx.report.sections import report_text
 from evmlx.stages import RESULT_FILES, STAGE_NAMES
 
 GEOMETRY, AFFECT, PROBE, IMPLICIT, INTENSITY = RESULT_FILES

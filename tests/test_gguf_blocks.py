@@ -10,8 +10,8 @@ from gguf_files import random_blocks
 
 from evmlx.backends.mlx_quantize import pack
 from evmlx.backends.mlx_weights import FAMILIES, dequantize
-from evmlx.gguf_blocks import BITS, HALF_SCALES, affine_groups
-from evmlx.gguf_families import FAMILIES as GGUF_FAMILIES
+from evmlx.gguf.blocks import BITS, HALF_SCALES, affine_groups
+from evmlx.gguf.families import FAMILIES as GGUF_FAMILIES
 
 
 @pytest.mark.parametrize("kind", BITS)

@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 from gguf_files import gguf_tensors, loaded, quiet, residuals, tiny, write_gguf
 
-from evmlx import gguf_convert, gguf_weights, weight_files
-from evmlx.checkpoints import resolve
 from evmlx.errors import EvmlxError
-from evmlx.gguf_config import llama3_factors
+from evmlx.gguf import convert as gguf_convert
+from evmlx.gguf import weights as gguf_weights
+from evmlx.gguf.config import llama3_factors
+from evmlx.models import weight_files
+from evmlx.models.checkpoints import resolve
 
 
 @pytest.fixture(autouse=True)
@@ -230,7 +232,7 @@ def test_a_killed_conversion_leaves_nothing(
 def test_conversion_and_tokenizer_need_no_torch(small: Path) -> None:
     code = (
         "import sys; sys.modules['torch'] = None; sys.modules['mlx'] = None\n"
-        "from evmlx.checkpoints import load_tokenizer, resolve\n"
+        "from evmlx.models.checkpoints import load_tokenizer, resolve\n"
         f"checkpoint = resolve({str(small)!r}, say=lambda line: None)\n"
         "print(load_tokenizer(checkpoint)('hi').input_ids)\n"
         "assert sys.modules['torch'] is None"

@@ -13,11 +13,11 @@ from gguf.quants import dequantize as reference
 from gguf_files import LLAMA_NAMES, gguf_tensors, loaded, quiet, random_blocks, tiny, write_gguf
 from safetensors.numpy import load_file
 
-from evmlx import gguf_convert
-from evmlx.checkpoints import Checkpoint, resolve
 from evmlx.errors import EvmlxError
 from evmlx.estimate import estimate
-from evmlx.gguf_blocks import BITS
+from evmlx.gguf import convert as gguf_convert
+from evmlx.gguf.blocks import BITS
+from evmlx.models.checkpoints import Checkpoint, resolve
 from evmlx.stimuli import Stimulus, token_batch
 
 WIDE = {

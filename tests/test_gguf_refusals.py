@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from gguf_files import quiet, tiny, write_gguf
 
-from evmlx.checkpoints import resolve
 from evmlx.errors import EvmlxError
+from evmlx.models.checkpoints import resolve
 
 
 @pytest.fixture(autouse=True)

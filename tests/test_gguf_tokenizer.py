@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from gguf_files import quiet, tiny, write_gguf
 
-from evmlx.checkpoints import load_tokenizer, resolve
+from evmlx.models.checkpoints import load_tokenizer, resolve
 
 TEXTS = [
     "Hello world",

@@ -17,7 +17,7 @@ import pytest
 from run_folders import LAYERS, PRIMARY, edit, made_up_texts, make_run, reported_run
 
 from evmlx.corpus import Corpus, load_corpus
-from evmlx.html_browser import (
+from evmlx.report.html_browser import (
     MAX_LAYERS,
     MAX_TEXT,
     UNIT,
@@ -26,11 +26,11 @@ from evmlx.html_browser import (
     kept_texts,
     shown_layers,
 )
-from evmlx.html_page import report_page
-from evmlx.html_svg import ticks
-from evmlx.html_text import inline, to_html
-from evmlx.metrics import LABELS, at_layer, metrics
-from evmlx.run_results import read_results
+from evmlx.report.html_page import report_page
+from evmlx.report.html_svg import ticks
+from evmlx.report.html_text import inline, to_html
+from evmlx.report.metrics import LABELS, at_layer, metrics
+from evmlx.report.run_results import read_results
 
 VOID = {"meta", "input", "br", "link", "img", "hr", "path", "rect", "circle"}
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")

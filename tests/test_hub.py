@@ -10,8 +10,8 @@ import pytest
 from gguf_files import quiet
 from model_folders import cached_hub_model, refusal, save_model
 
-from evmlx import hub
-from evmlx.checkpoints import Checkpoint, resolve
+from evmlx.models import hub
+from evmlx.models.checkpoints import Checkpoint, resolve
 
 
 @pytest.fixture()

@@ -12,8 +12,8 @@ import pytest
 from gguf_files import quiet
 from model_folders import refusal, save_model
 
-from evmlx.checkpoints import Checkpoint, resolve
-from evmlx.model_folder import content_digest, license_of, quantization_of
+from evmlx.models.checkpoints import Checkpoint, resolve
+from evmlx.models.model_folder import content_digest, license_of, quantization_of
 
 
 def test_local_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,9 +13,9 @@ from click.testing import CliRunner
 
 from evmlx.cli.parity import parity as command
 from evmlx.errors import EvmlxError
-from evmlx.parity import FULL, HALF, compare, compare_runs, lines, relative_errors
-from evmlx.parity_causes import Probes, known_causes
-from evmlx.parity_engines import Asked, compare_engines
+from evmlx.parity.causes import Probes, known_causes
+from evmlx.parity.compare import FULL, HALF, compare, compare_runs, lines, relative_errors
+from evmlx.parity.engines import Asked, compare_engines
 from evmlx.store import Activations
 
 IDS = tuple(f"{emotion}/t{i}/0" for emotion in ("calm", "fear", "joy") for i in range(4))
@@ -228,7 +228,7 @@ def test_both_engines_agree_on_real_stories(tmp_path: Path) -> None:
 @pytest.fixture
 def short(engines: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
     """Compare six stories, cut to 40 to 60 tokens."""
-    from evmlx import parity_engines
+    from evmlx.parity import engines as parity_engines
 
     whole = parity_engines.tokenize
 

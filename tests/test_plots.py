@@ -14,9 +14,10 @@ import pytest
 from run_folders import LAYERS, PRIMARY, edit, make_run, reported_run
 
 from evmlx.corpus import Corpus, load_corpus
-from evmlx.plot_labels import arrange
-from evmlx.plot_planes import ellipse
-from evmlx.plot_style import (
+from evmlx.plots.draw import plot_confusion, plot_cosine, write_plots
+from evmlx.plots.labels import arrange
+from evmlx.plots.planes import ellipse
+from evmlx.plots.style import (
     COLOURS,
     MARKERS,
     UNCLUSTERED,
@@ -26,9 +27,8 @@ from evmlx.plot_style import (
     scatter,
     styled,
 )
-from evmlx.plot_texts import grown
-from evmlx.plots import plot_confusion, plot_cosine, write_plots
-from evmlx.run_results import read_results
+from evmlx.plots.texts import grown
+from evmlx.report.run_results import read_results
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +149,7 @@ def test_confusions_keep_their_emotions(
     tmp_path: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rows are sorted by cluster; a probe's own order of emotions must survive that."""
-    import evmlx.plots
+    import evmlx.plots.draw
 
     seen = {}
 
@@ -157,7 +157,7 @@ def test_confusions_keep_their_emotions(
         seen["axes"] = fig.axes[0]  # type: ignore[attr-defined]
         return [path]
 
-    monkeypatch.setattr(evmlx.plots, "save", look_on)
+    monkeypatch.setattr(evmlx.plots.draw, "save", look_on)
     emotions = ["proud", "lonely", "joyful"]
     values = [[0.9, 0.1, 0.0], [0.0, 0.7, 0.3], [0.2, 0.0, 0.8]]
     plot_confusion(tmp_path, 3, values, emotions, looks(corpus.emotions, corpus.clusters))
@@ -233,5 +233,5 @@ def test_what_is_null_is_not_drawn(tmp_path: Path, corpus: Corpus) -> None:
 
 
 def test_the_command_line_starts_without_matplotlib() -> None:
-    code = "import sys, evmlx.cli, evmlx.report; sys.exit('matplotlib' in sys.modules)"
+    code = "import sys, evmlx.cli, evmlx.report.write; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

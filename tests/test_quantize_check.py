@@ -12,14 +12,15 @@ from measured_runs import directions, make_measured
 from small_corpus import save_small_corpus
 
 from evmlx.cli import cli
-from evmlx.compare import PairComparison
-from evmlx.compare_geometry import make_design
-from evmlx.compare_paired import Difference
-from evmlx.compare_read import Stories, read_entries, read_stories
-from evmlx.compare_rsa import ModelRsa
+from evmlx.comparison.compare import PairComparison
+from evmlx.comparison.geometry import make_design
+from evmlx.comparison.paired import Difference
+from evmlx.comparison.read import Stories, read_entries, read_stories
+from evmlx.comparison.rsa import ModelRsa
 from evmlx.corpus import Corpus, load_corpus
 from evmlx.errors import EvmlxError
-from evmlx.fidelity import (
+from evmlx.quantization.check import quantize_check
+from evmlx.quantization.fidelity import (
     LABELS,
     EmotionCosine,
     VectorFidelity,
@@ -28,7 +29,6 @@ from evmlx.fidelity import (
     vector_fidelity,
     verdict,
 )
-from evmlx.quantize_check import quantize_check
 from evmlx.run import Settings
 from evmlx.store import Activations
 from evmlx.vectors import emotion_vectors

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from gguf_files import loaded
 
-from evmlx.checkpoints import Checkpoint, load_tokenizer
 from evmlx.corpus import load_corpus, subset
-from evmlx.embedded import DEFAULT, EMBEDDED
-from evmlx.requantize import requantized
+from evmlx.models.checkpoints import Checkpoint, load_tokenizer
+from evmlx.models.embedded import DEFAULT, EMBEDDED
+from evmlx.models.requantize import requantized
 from evmlx.stimuli import token_batch, tokenize
 
 torch = pytest.importorskip("torch")

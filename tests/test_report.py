@@ -15,11 +15,11 @@ from scipy.stats import pearsonr
 
 from evmlx.corpus import Corpus, load_corpus
 from evmlx.errors import EvmlxError
-from evmlx.metrics import LABELS, MetricRow, at_layer, fisher_interval, metrics
-from evmlx.report import write_report
-from evmlx.report_format import literal, p_number, p_phrase, percent, plain, signed
-from evmlx.report_sections import report_text
-from evmlx.run_results import STAGES, read_results
+from evmlx.report.format import literal, p_number, p_phrase, percent, plain, signed
+from evmlx.report.metrics import LABELS, MetricRow, at_layer, fisher_interval, metrics
+from evmlx.report.run_results import STAGES, read_results
+from evmlx.report.sections import report_text
+from evmlx.report.write import write_report
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,9 @@ from safetensors.numpy import load_file
 
 from evmlx.backends.mlx_quantize import quantize
 from evmlx.backends.mlx_weights import dequantize
-from evmlx.checkpoints import Checkpoint, load_tokenizer, resolve
 from evmlx.errors import EvmlxError
-from evmlx.requantize import requantized
+from evmlx.models.checkpoints import Checkpoint, load_tokenizer, resolve
+from evmlx.models.requantize import requantized
 from evmlx.stimuli import Stimulus, token_batch
 
 

@@ -8,8 +8,8 @@ from planted import clustered, planted
 
 from evmlx.corpus import load_corpus
 from evmlx.neutral import project_out
+from evmlx.report.story_scores import new_text_scores, story_scores, told_texts
 from evmlx.store import Activations
-from evmlx.story_scores import new_text_scores, story_scores, told_texts
 from evmlx.vectors import EmotionVectors, emotion_vectors
 
 

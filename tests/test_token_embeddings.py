@@ -9,8 +9,8 @@ import pytest
 from tiny_models import save_tiny
 
 from evmlx.errors import EvmlxError
+from evmlx.models.token_embeddings import token_embeddings
 from evmlx.stimuli import Stimulus
-from evmlx.token_embeddings import token_embeddings
 
 HIDDEN = 64
 

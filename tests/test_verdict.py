@@ -6,20 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from evmlx.metrics import MetricRow
-from evmlx.verdict import (
-    NO,
-    PARTLY,
-    UNKNOWN,
-    YES,
+from evmlx.report.claim import NO, PARTLY, UNKNOWN, YES
+from evmlx.report.metrics import MetricRow
+from evmlx.report.verdict import (
     affect_claim,
     circumplex_claim,
     cohesion_claim,
-    implicit_claim,
     plane_title,
     probe_claim,
     verdict,
 )
+from evmlx.report.verdict_texts import implicit_claim
 
 
 def row(metric: str, value: float | None, **more: object) -> MetricRow:
@@ -141,6 +138,9 @@ def test_verdict_says_what_the_words_alone_give() -> None:
     probe, cohesion = verdict(rows, 0.05, [])
     assert probe.text.endswith("Within scenes: 0.840 [0.800, 0.880], TF-IDF 0.600.")
     assert "correlate +0.64 [0.50, 0.70] with these; at most 0.97" in cohesion.text
+    words = row("cluster_cohesion_corrected", 0.2, control=0.12, control_name="TF-IDF means")
+    _, cohesion = verdict({**rows, words.metric: words}, 0.05, [])
+    assert "They cohere by +0.12 where the vectors do by +0.20" in cohesion.text
 
 
 def test_verdict_on_feelings_that_grow() -> None:

@@ -68,12 +68,12 @@ def compare(
       evmlx compare results/* --leaderboard results/README.md
     """
     if leaderboard is not None:
-        from evmlx.leaderboard import write_leaderboard
+        from evmlx.comparison.leaderboard import write_leaderboard
 
         click.echo(write_leaderboard(leaderboard, runs))
         return
-    from evmlx.compare import compare as compare_runs
-    from evmlx.compare_tables import comparison_csv, comparison_json, markdown, terminal
+    from evmlx.comparison.compare import compare as compare_runs
+    from evmlx.comparison.tables import comparison_csv, comparison_json, markdown, terminal
     from evmlx.progress import say
     from evmlx.store import replacing
 
@@ -92,6 +92,6 @@ def compare(
             file.write(f"{text}\n".encode())
         click.echo(out)
     if figure is not None:
-        from evmlx.plot_compare import plot_comparison
+        from evmlx.plots.compare import plot_comparison
 
         click.echo(plot_comparison(figure, found), err=out is None)

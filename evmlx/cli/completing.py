@@ -28,7 +28,7 @@ def complete_model(
     incomplete: str,
 ) -> list[CompletionItem]:
     """Offer the models that `evmlx models` lists, and files."""
-    from evmlx.catalogue import list_models
+    from evmlx.models.catalogue import list_models
 
     found = [row.model for row in list_models() if row.model.startswith(incomplete)]
     return [CompletionItem(model) for model in found] or [CompletionItem(incomplete, type="file")]

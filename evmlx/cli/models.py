@@ -24,7 +24,7 @@ def models(as_json: bool) -> None:
     import json
     from dataclasses import asdict
 
-    from evmlx.catalogue import list_models
+    from evmlx.models.catalogue import list_models
 
     listed = list_models()
     if as_json:

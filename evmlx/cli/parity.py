@@ -77,9 +77,9 @@ def parity(
       evmlx parity results/qwen3-mlx results/qwen3-torch
       evmlx parity results/smollm2-135m-instruct-q4_1 --backend mlx
     """
-    from evmlx.parity import compare_runs, lines
-    from evmlx.parity_engines import Asked, compare_engines
-    from evmlx.recheck import compare_published, recheck
+    from evmlx.parity.compare import compare_runs, lines
+    from evmlx.parity.engines import Asked, compare_engines
+    from evmlx.parity.recheck import compare_published, recheck
 
     if len(runs) > 2 or (len(runs) == 2 and model):
         raise click.UsageError("give two run folders, one, or none and --model")

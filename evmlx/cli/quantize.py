@@ -85,8 +85,8 @@ def quantize_check(bits: tuple[int, ...], groups: tuple[int, ...], **options: An
       evmlx quantize-check --model google/gemma-3-270m-it --bits 8,4 --group 32,64
       evmlx quantize-check --limit 400 --name trial
     """
-    from evmlx.quantize_check import quantize_check as check_precisions
-    from evmlx.quantize_page import lines
+    from evmlx.quantization.check import quantize_check as check_precisions
+    from evmlx.quantization.page import lines
     from evmlx.run import Settings
 
     command = shlex.join(["evmlx", *sys.argv[1:]])

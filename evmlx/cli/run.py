@@ -118,7 +118,7 @@ def run(dry_run: bool, skip_extraction: bool, **options: Any) -> None:
 
     finished = _measure(options, STAGE_NAMES, dry_run, skip_extraction)
     if finished is not None:
-        from evmlx.headlines import headline_lines
+        from evmlx.report.headlines import headline_lines
 
         for line in headline_lines(finished.folder):
             click.echo(line)

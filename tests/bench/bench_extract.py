@@ -22,8 +22,8 @@ from evmlx.backends import torch_backend
 from evmlx.backends.torch_backend import BATCH_TOKENS, TorchBackend
 from evmlx.backends.torch_device import DTYPES, matmul_rate
 from evmlx.backends.torch_mlx import load_dense
-from evmlx.checkpoints import load_tokenizer, resolve
 from evmlx.corpus import load_corpus, subset
+from evmlx.models.checkpoints import load_tokenizer, resolve
 from evmlx.stimuli import Stimulus, plan_batches, sampled_layers, token_batch, tokenize
 
 

@@ -1,0 +1,1 @@
+"""GGUF files -> checkpoint folders that both engines read."""

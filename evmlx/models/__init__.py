@@ -1,0 +1,1 @@
+"""What the user calls a model -> a local folder; other precisions of it."""

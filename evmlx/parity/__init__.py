@@ -1,0 +1,1 @@
+"""Whether engines, machines and runs measured the same."""

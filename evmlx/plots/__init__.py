@@ -1,0 +1,1 @@
+"""Result files -> pictures, PNG and SVG."""

@@ -1,0 +1,1 @@
+"""How far a quantized model measures what the model does."""

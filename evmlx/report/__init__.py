@@ -1,0 +1,1 @@
+"""Result files -> metrics.json, REPORT.md and report.html."""

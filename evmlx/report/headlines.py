@@ -1,0 +1,38 @@
+"""The headline figures of a run as lines for a terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from evmlx.report.format import interval, known, p_number, plain
+from evmlx.report.metrics import LABELS, MetricRow, at_layer, metric_rows
+from evmlx.report.run_results import read_results
+
+
+def headline_lines(folder: Path) -> list[str]:
+    """Return one line a headline at the primary layer, each beside its interval and control.
+
+    Parameters
+    ----------
+    folder : Path
+        Run folder whose report is written.
+    """
+    results = read_results(folder)
+    here = at_layer(metric_rows(results), results.primary)
+    width = max(len(label) for label, _, _ in LABELS.values())
+    title = f"layer {results.primary} of {results.run['model']['layers']}"
+    return [title, *(_line(here[name], width) for name in LABELS if name in here)]
+
+
+def _line(row: MetricRow, width: int) -> str:
+    label, digits, _ = LABELS[row.metric]
+    if not known(row.value):
+        return f"{label:<{width}}  not computed: {row.reason}"
+    parts = [f"{label:<{width}}  {plain(row.value, digits):>6}"]
+    if known(row.low) and known(row.high):
+        parts.append(interval(row.low, row.high, digits))
+    if known(row.control):
+        parts.append(f"{row.control_name} {plain(row.control, digits)}")
+    if known(row.p):
+        parts.append(f"p = {p_number(row.p)}")
+    return "  ".join(parts)

@@ -1,0 +1,145 @@
+"""The text of a report: its verdict and its sections in their order, as Markdown.
+
+What the sections say is in the other `report_` modules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from evmlx.report.affect import circumplex_section
+from evmlx.report.claim import Claim
+from evmlx.report.format import ABSENT, at_floor, interval, known, literal, p_number, plain, table
+from evmlx.report.geometry import geometry_section, loose_clusters
+from evmlx.report.layers import layers_section
+from evmlx.report.metrics import LABELS, MetricRow, at_layer
+from evmlx.report.probe import probe_section
+from evmlx.report.record import (
+    limits_section,
+    published_section,
+    record_section,
+    subject,
+    trial_warning,
+    words_section,
+)
+from evmlx.report.run_results import STAGES, RunResults, number
+from evmlx.report.texts import implicit_section, intensity_section
+from evmlx.report.verdict import verdict
+
+if TYPE_CHECKING:
+    from evmlx.corpus import Corpus
+
+
+def report_text(results: RunResults, rows: list[MetricRow], corpus: Corpus, plots: set[str]) -> str:
+    """Compose ``REPORT.md``.
+
+    Parameters
+    ----------
+    results : RunResults
+        The run.
+    rows : list of MetricRow
+        Its metrics.
+    corpus : Corpus
+        Its corpus.
+    plots : set of str
+        Names of the plots that exist.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    name = literal(results.run["model"]["name"])
+    opening = [f"# Emotion vectors in {name}", "", *trial_warning(results)]
+    opening.append(f"- **What was measured.** {subject(results)}")
+    opening += [f"- **{c.question} {c.answer}.** {c.text}" for c in claims(results, rows)]
+    opening += [f"- {line}" for line in not_run(results)]
+    sections = [opening, *report_sections(results, rows, corpus, plots)]
+    return "\n\n".join("\n".join(section).strip() for section in sections if section) + "\n"
+
+
+def report_sections(
+    results: RunResults,
+    rows: list[MetricRow],
+    corpus: Corpus,
+    plots: set[str],
+    other_plots: bool = True,
+) -> list[list[str]]:
+    """Markdown lines of the sections after the verdict, each with its heading first.
+
+    Parameters
+    ----------
+    results : RunResults
+        The run.
+    rows : list of MetricRow
+        Its metrics.
+    corpus : Corpus
+        Its corpus.
+    plots : set of str
+        Names of the plots that exist.
+    other_plots : bool
+        Whether to link the plots of layers that are not shown.
+    """
+    sections = [
+        _headlines(results, at_layer(rows, results.primary)),
+        probe_section(results, plots),
+        geometry_section(results, plots),
+        circumplex_section(results, plots),
+        implicit_section(results, plots),
+        intensity_section(results, plots),
+        layers_section(results, rows, plots, other_plots),
+        published_section(results),
+        record_section(results),
+        limits_section(results, corpus),
+        words_section(),
+    ]
+    return [section for section in sections if section]
+
+
+def claims(results: RunResults, rows: list[MetricRow]) -> list[Claim]:
+    """Answers of the verdict at the primary layer."""
+    chance = number(results.stages.get("probe"), "chance")
+    return verdict(at_layer(rows, results.primary), chance, loose_clusters(results))
+
+
+def not_run(results: RunResults) -> list[str]:
+    """One line for each stage that has no result file."""
+    return [
+        f"**Not run yet:** {stage}. Run `{results.command(stage)}`."
+        for stage in STAGES
+        if stage not in results.stages
+    ]
+
+
+def _headlines(results: RunResults, here: Mapping[str, MetricRow]) -> list[str]:
+    if not here:
+        return []
+    body = []
+    notes = [
+        "A figure says something about the model only where its interval leaves out its control; "
+        "where there is a p, go by p: an interval over topics says how firm the vectors are, not "
+        "how few the emotions are. p of a component is corrected over the components; p of a "
+        "battery is that of its mean rank."
+    ]
+    for name, row in here.items():
+        label, digits, unit = LABELS[name]
+        if row.value is None:
+            body.append([label, f"not computed: {literal(row.reason)}", "", "", "", ""])
+            continue
+        bounds, p, control = interval(row.low, row.high, digits), p_number(row.p), ABSENT
+        if at_floor(row.p, row.draws):
+            p += " †"
+            notes.append(f"† The smallest p that {row.draws:,} draws allow.")
+        if known(row.low) and known(row.high) and not row.low <= row.value <= row.high:
+            bounds += " ‡"
+            notes.append("‡ Outside its own interval: the topics are too few for it, so go by p.")
+        if row.control is not None:
+            control = f"{plain(row.control, digits)} ({row.control_name})"
+        if row.ceiling is not None:
+            control += f"; ceiling {plain(row.ceiling, digits)}"
+        count = ABSENT if row.n is None else f"{row.n:,} {unit}"
+        body.append([label, f"**{plain(row.value, digits)}**", bounds, control, p, count])
+    lines = [f"## Headline figures, layer {results.primary}", ""]
+    lines += table(["", "value", "95% interval", "control", "p", "n"], body)
+    return [*lines, "", " ".join(dict.fromkeys(notes))]
