@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from evmlx.errors import EvmlxError
-from evmlx.model_folder import safetensors_header
+from evmlx.models.model_folder import safetensors_header
 
 # Families whose tensors mlx-lm keeps under transformers' names with transformers' values.
 FAMILIES = (
