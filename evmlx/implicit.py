@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evmlx.comparison.paired import Difference
 from evmlx.errors import EvmlxError
 from evmlx.implicit_scores import Score, accepted_emotions, ranks, resampling, score
-from evmlx.implicit_words import WordsBattery, gain_over_words, words_battery
+from evmlx.implicit_words import GainOverWords, WordsBattery, gain_over_words, words_battery
 from evmlx.store import Activations
 from evmlx.text_scores import alike, centred, cosines, directions
 from evmlx.vectors import EmotionVectors
@@ -58,7 +57,7 @@ class Battery:
         Each text in the headline scoring; empty where that cannot be had.
     reason : str or None
         Why a scoring is None.
-    gain_over_words : Difference or None
+    gain_over_words : GainOverWords or None
         The right emotion first, in the headline scoring, less the same by words alone.
     """
 
@@ -70,7 +69,7 @@ class Battery:
     headline: str
     scenarios: tuple[RankedScenario, ...]
     reason: str | None
-    gain_over_words: Difference | None = None
+    gain_over_words: GainOverWords | None = None
 
 
 @dataclass(frozen=True)
@@ -182,7 +181,7 @@ def _beside_words(name: str, battery: Battery, words: Mapping[str, WordsBattery]
     ids = [text.id for text in battery.scenarios]
     rank = [text.rank for text in battery.scenarios]
     control = words[name.removesuffix("_last")]
-    return replace(battery, gain_over_words=gain_over_words(name, ids, rank, control))
+    return replace(battery, gain_over_words=gain_over_words(ids, rank, control))
 
 
 def _rows(

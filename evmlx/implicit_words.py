@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evmlx.comparison.paired import Difference, share_difference
+from evmlx.comparison.paired import share_difference
 from evmlx.implicit_scores import Score, accepted_emotions, ranks, resampling, score
 from evmlx.text_scores import cosines
 from evmlx.textcontrol import no_shared_words, tfidf_pipeline
@@ -45,6 +45,27 @@ class WordsBattery:
     ids: tuple[str, ...]
     rank: tuple[int, ...]
     reason: str | None
+
+
+@dataclass(frozen=True)
+class GainOverWords:
+    """Right emotion first by residuals less right emotion first by words.
+
+    Attributes
+    ----------
+    difference, low, high : float
+        Of the two shares, with Tango's 95% interval for paired shares.
+    p : float
+        McNemar's exact test of no difference.
+    n : int
+        Texts.
+    """
+
+    difference: float
+    low: float
+    high: float
+    p: float
+    n: int
 
 
 def words_battery(
@@ -97,14 +118,12 @@ def words_battery(
 
 
 def gain_over_words(
-    name: str, ids: Sequence[str], rank: Sequence[int], words: WordsBattery
-) -> Difference | None:
+    ids: Sequence[str], rank: Sequence[int], words: WordsBattery
+) -> GainOverWords | None:
     """How much oftener residuals put the right emotion first than words do, text by text.
 
     Parameters
     ----------
-    name : str
-        Of the battery.
     ids, rank : sequence, length n
         Each text and its target's rank by residuals.
     words : WordsBattery
@@ -112,12 +131,12 @@ def gain_over_words(
 
     Returns
     -------
-    Difference or None
-        Share of the residuals less that of the words, with Tango's interval and McNemar's exact
-        p; None where one of them has no ranks.
+    GainOverWords or None
+        None where one of them has no ranks.
     """
     by_words = dict(zip(words.ids, words.rank, strict=False))
     if not ids or not all(text in by_words for text in ids):
         return None
     first = np.array([by_words[text] == 1 for text in ids])
-    return share_difference(f"implicit_{name}_gain", first, np.array([r == 1 for r in rank]))
+    found = share_difference("top1", first, np.array([r == 1 for r in rank]))
+    return GainOverWords(found.difference, found.low, found.high, found.p, found.n)

@@ -209,7 +209,7 @@ def _summed(graded: Sequence[GradedTemplate], null: np.ndarray, draws: int) -> L
     differences = np.array([one.difference for one in counted])
     low, high, reason = _student(differences)
     rhos = np.array([one.rho for one in counted])
-    rho_low, rho_high, _ = _student(rhos)
+    rho_low, rho_high, rho_reason = _student(rhos)
     means = null.mean(axis=0)
     return LayerIntensity(
         templates=tuple(graded),
@@ -222,7 +222,7 @@ def _summed(graded: Sequence[GradedTemplate], null: np.ndarray, draws: int) -> L
         null_mean=float(means.mean()),
         draws=draws,
         n=n,
-        reason=reason,
+        reason=reason or rho_reason,
         rho_low=float(np.clip(rho_low, -1, 1)),  # nan stays nan
         rho_high=float(np.clip(rho_high, -1, 1)),
     )

@@ -45,12 +45,12 @@ def test_scores_are_cosines_of_centred_class_means() -> None:
 
 def test_the_gain_is_paired() -> None:
     words = words_battery(told(["weary", "joyful", "furious"]), STORIES, LABELS, EMOTIONS, 0)
-    gain = gain_over_words("situation", ("t2", "t0", "t1"), (2, 1, 3), words)
+    gain = gain_over_words(("t2", "t0", "t1"), (2, 1, 3), words)
     assert gain is not None
     assert gain.difference == pytest.approx(-2 / 3)
     assert gain.p == pytest.approx(0.5)  # two texts, both lost: 2 * (1/2)^2
-    assert gain_over_words("situation", (), (), words) is None
-    assert gain_over_words("situation", ("another",), (1,), words) is None
+    assert gain_over_words((), (), words) is None
+    assert gain_over_words(("another",), (1,), words) is None
 
 
 def test_without_texts_or_words_there_is_a_reason() -> None:

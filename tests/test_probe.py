@@ -139,11 +139,11 @@ class TestDegenerateCorpora:
 
     def test_fewer_topics_than_folds(self) -> None:
         found = a_probe(self.given(topics=4))
-        assert "4 topics" in no_figure(found, "grouped")
+        assert "too few topics (4)" in no_figure(found, "grouped")
         assert found.layers["layer_3"].published.accuracy > 0
         assert found.layers["layer_3"].confusion is None
         assert np.isnan(found.text_control["tfidf"].accuracy)
-        assert "4 topics" in str(found.layers["layer_3"].gain_over_tfidf.reason)
+        assert "topics (4)" in str(found.layers["layer_3"].gain_over_tfidf.reason)
 
     def test_fewer_stories_of_an_emotion_than_folds(self) -> None:
         given = self.given(topics=6, per_cell=1)

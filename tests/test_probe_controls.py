@@ -153,10 +153,10 @@ class TestDegenerateCorpora:
 
     def test_one_topic(self) -> None:
         found = measured(self.given(topics=1, per_cell=6))
-        assert "1 topics are too few" in self.reason(found, "nearest")
+        assert "too few topics (1)" in self.reason(found, "nearest")
         assert "one domain" in self.reason(found, "leave_one_domain_out")
         assert "one topic only" in self.reason(found, "selectivity")
-        assert "1 topics" in str(found.layers["layer_3"].gain_over_style.reason)
+        assert "topics (1)" in str(found.layers["layer_3"].gain_over_style.reason)
 
     def test_one_emotion(self) -> None:
         found = measured(self.given(emotions=1))
