@@ -50,7 +50,7 @@ READING = """## How to read it
 - **valence r**, **arousal r**: human ratings read off the vectors, each emotion left out in turn.
   The control, with ratings permuted, is below 0.
 - **situations**, **messages**: share of new texts that name no emotion whose highest score is that
-  of the emotion they were written for; control: chance.
+  of the emotion they were written for; control: TF-IDF means of the stories.
 - **intensity**: how closely scores follow a number that grades the emotion, less the same for a
   control text; control: random directions.
 
