@@ -97,7 +97,10 @@ def quantize_weights(model: Any, config: dict[str, Any], folder: Path, quantize:
 
     declared = declared_quantization(config)
     if declared:
-        raise EvmlxError(f"--quantize {quantize}: {folder} is quantized already ({declared})")
+        raise EvmlxError(
+            f"--quantize {quantize}: {folder} is quantized already ({declared}): leave it out, or "
+            "measure other precisions of it with `evmlx quantize-check`"
+        )
     width = width_of(config)
     group = 64 if width % 64 == 0 else 32
     bits = int(quantize.removesuffix("bit"))

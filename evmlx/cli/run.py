@@ -122,7 +122,8 @@ def run(dry_run: bool, skip_extraction: bool, **options: Any) -> None:
 
         for line in headline_lines(finished.folder):
             click.echo(line)
-        click.echo(finished.folder / "REPORT.md")
+        for name in ("REPORT.md", "report.html"):
+            click.echo(finished.folder / name)
 
 
 @click.command(short_help="Only extraction: from texts to activations.npz.")

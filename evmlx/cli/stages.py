@@ -69,6 +69,6 @@ intensity = _stage(
 )
 report = _stage(
     "report",
-    "REPORT.md, metrics.json and the plots.",
+    "REPORT.md, report.html, metrics.json and the plots.",
     "Write the report of a run from its result files.",
 )
