@@ -37,8 +37,8 @@ def load_dense(folder: Path, config: Any, options: dict[str, Any]) -> Any:
 
     if "quantization_config" in options:
         raise EvmlxError(
-            f"{folder} is quantized already: leave out --quantize, or measure other precisions of it "
-            "with `evmlx quantize-check`"
+            f"{folder} is quantized already: leave out --quantize, or measure other precisions "
+            "of it with `evmlx quantize-check`"
         )
     dtype = options["dtype"]
     state = {t.name: torch.from_numpy(t.read()).to(dtype) for t in dense_tensors(folder)}
