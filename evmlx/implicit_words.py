@@ -113,7 +113,7 @@ def words_battery(
         z_scored=score(standardised, target, accepted, emotions, draws) if len(told) > 1 else None,
         ids=ids,
         rank=tuple(int(rank) for rank in ranks(centred)[np.arange(len(told)), target]),
-        reason=None,
+        reason=None if len(told) > 1 else "one text has no spread to standardise by",
     )
 
 
