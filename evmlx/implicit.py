@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evmlx.errors import EvmlxError
-from evmlx.implicit_scores import Score, accepted_emotions, ranks, resampling, score
+from evmlx.implicit_scores import Score, accepted_emotions, ranks, resampling, score, standardised
 from evmlx.implicit_words import GainOverWords, WordsBattery, gain_over_words, words_battery
 from evmlx.store import Activations
 from evmlx.text_scores import alike, centred, cosines, directions
@@ -232,7 +232,7 @@ def _battery(
     several = len(rows) > 1
     scores = _Scores(
         centred=from_stories,
-        z_scored=_standardised(from_stories) if several else None,
+        z_scored=standardised(from_stories) if several else None,
         own_centred=cosines(own, denoised) if several else None,
         published=cosines(residuals, denoised),
     )
@@ -241,12 +241,6 @@ def _battery(
 
 def _without_scores(name: str, n: int, reason: str) -> Battery:
     return Battery(n, None, None, None, None, HEADLINE[name], (), reason)
-
-
-def _standardised(scores: np.ndarray) -> np.ndarray:
-    """Scores of each vector as z over the texts; 0 where they differ by rounding only."""
-    spread = scores.std(axis=0)
-    return np.asarray((scores - scores.mean(axis=0)) / np.where(spread > 1e-12, spread, np.inf))
 
 
 def _scored(

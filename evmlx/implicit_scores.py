@@ -102,6 +102,15 @@ def resampling(n: int, seed: int) -> Resampling:
     return Resampling(permuted, weights.astype(np.float64))
 
 
+def standardised(scores: np.ndarray) -> np.ndarray:
+    """Scores of each vector as z over the texts, (texts, emotions).
+
+    0 where they differ by rounding only.
+    """
+    spread = scores.std(axis=0)
+    return np.asarray((scores - scores.mean(axis=0)) / np.where(spread > 1e-12, spread, np.inf))
+
+
 def ranks(scores: np.ndarray) -> np.ndarray:
     """Rank of each emotion for each text, 1 the best; of equal scores each has the worst rank.
 

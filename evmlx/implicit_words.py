@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evmlx.comparison.paired import share_difference
-from evmlx.implicit_scores import Score, accepted_emotions, ranks, resampling, score
+from evmlx.implicit_scores import Score, accepted_emotions, ranks, resampling, score, standardised
 from evmlx.text_scores import cosines
 from evmlx.textcontrol import no_shared_words, tfidf_pipeline
 
@@ -103,17 +103,17 @@ def words_battery(
     centre = means.mean(axis=0)
     texts = vectorizer.transform([scenario.text for scenario in told]).toarray()
     centred = cosines(texts - centre, means - centre)
-    spread = centred.std(axis=0)
-    standardised = (centred - centred.mean(axis=0)) / np.where(spread > 1e-12, spread, np.inf)
     target, accepted = accepted_emotions(told, emotions)
     draws = resampling(len(told), seed)
+    several = len(told) > 1
+    z_scored = score(standardised(centred), target, accepted, emotions, draws) if several else None
     return WordsBattery(
         n=len(told),
         centred=score(centred, target, accepted, emotions, draws),
-        z_scored=score(standardised, target, accepted, emotions, draws) if len(told) > 1 else None,
+        z_scored=z_scored,
         ids=ids,
         rank=tuple(int(rank) for rank in ranks(centred)[np.arange(len(told)), target]),
-        reason=None if len(told) > 1 else "one text has no spread to standardise by",
+        reason=None if several else "one text has no spread to standardise by",
     )
 
 

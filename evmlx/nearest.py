@@ -9,6 +9,7 @@ import numpy as np
 
 from evmlx.folds import Fit, spread
 from evmlx.neutral import project_out
+from evmlx.text_scores import cosines
 
 
 def nearest_vector(residuals: np.ndarray, labels: np.ndarray, basis: np.ndarray | None) -> Fit:
@@ -46,13 +47,8 @@ def nearest_vector(residuals: np.ndarray, labels: np.ndarray, basis: np.ndarray 
             ]
         )
         centre = means.mean(axis=0)
-        vectors = _unit(project_out(means - centre, neutral))
-        stories = _unit(project_out(residuals[test] - centre, neutral))
-        return spread(stories @ vectors.T, classes, count), True
+        vectors = project_out(means - centre, neutral)
+        stories = project_out(residuals[test] - centre, neutral)
+        return spread(cosines(stories, vectors), classes, count), True
 
     return fit
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(rows / np.where(lengths > 0, lengths, 1))

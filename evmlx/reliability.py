@@ -77,5 +77,10 @@ def reliability(drawn: CosineDraws) -> Reliability:
         reason = "a half's cosines are undefined or all equal"
     elif mean <= 0:
         reason = "the halves do not agree: their correlation is not above 0"
-    brown = 2 * mean / (1 + mean) if mean > 0 else NAN
-    return Reliability(len(found), mean, *percentile_interval(found), brown, reason)
+    low, high = percentile_interval(found)
+    return Reliability(len(found), mean, low, high, spearman_brown(mean), reason)
+
+
+def spearman_brown(half: float) -> float:
+    """Reliability of all topics from the correlation of halves; NaN where they do not agree."""
+    return 2 * half / (1 + half) if half > 0 else NAN

@@ -228,9 +228,9 @@ def test_both_engines_agree_on_real_stories(tmp_path: Path) -> None:
 @pytest.fixture
 def short(engines: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
     """Compare six stories, cut to 40 to 60 tokens."""
-    from evmlx.parity import engines as parity_engines
+    from evmlx import subject
 
-    whole = parity_engines.tokenize
+    whole = subject.tokenize
 
     def cut(*given: Any) -> list[Any]:
         stories = [s for s in whole(*given) if s.kind == "stories"][:6]
@@ -240,7 +240,7 @@ def short(engines: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG0
             for s, n in zip(stories, lengths, strict=True)
         ]
 
-    monkeypatch.setattr(parity_engines, "tokenize", cut)
+    monkeypatch.setattr(subject, "tokenize", cut)
 
 
 def spoiled(model: str, **asked: Any) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from evmlx.cosine_draws import NAN, CosineDraws
 from evmlx.pair_ranks import FEWEST_EMOTIONS, pair_ranks, rank_correlation
+from evmlx.reliability import spearman_brown
 from evmlx.resampling import percentile_interval
 from evmlx.rsa import correlation_intervals
 
@@ -174,10 +175,5 @@ def _across(a: np.ndarray, b: np.ndarray) -> _Across:
         highest,
         float(crossed.mean()) / highest if highest > 0 else NAN,
         *percentile_interval(share),
-        (_spearman_brown(halves[0]), _spearman_brown(halves[1])),
+        (spearman_brown(halves[0]), spearman_brown(halves[1])),
     )
-
-
-def _spearman_brown(half: float) -> float:
-    """Reliability of all topics from the agreement of halves; NaN where they do not agree."""
-    return 2 * half / (1 + half) if half > 0 else NAN

@@ -140,19 +140,46 @@ def compare(
     )
     ids = [text for part in a for text in part.ids]
     cosines = _vector_cosines(a[0], b[0])
-    layers = []
-    for at, layer in enumerate(a[0].layers):
-        furthest = int(errors[:, at].argmax())
-        median, worst = float(np.median(errors[:, at])), float(errors[furthest, at])
-        cosine = None if cosines is None else float(cosines[at])
-        passed = median <= bounds.median and worst <= bounds.worst
-        passed = passed and (cosine is None or cosine >= bounds.cosine)
-        layers.append(LayerParity(layer, median, worst, ids[furthest], cosine, passed))
+    layers = [
+        layer_parity(
+            layer, errors[:, at], ids, bounds, None if cosines is None else float(cosines[at])
+        )
+        for at, layer in enumerate(a[0].layers)
+    ]
+    return concluded(names, len(ids), bounds, layers)
+
+
+def layer_parity(
+    layer: int, errors: np.ndarray, ids: Sequence[str], bounds: Bounds, cosine: float | None
+) -> LayerParity:
+    """Sum up the relative errors of the texts at one layer, and judge them.
+
+    Parameters
+    ----------
+    layer : int
+    errors : ndarray, shape (texts,)
+    ids : sequence of str
+        Of the texts.
+    bounds : Bounds
+    cosine : float or None
+        Smallest cosine between the two vectors of an emotion.
+    """
+    furthest = int(errors.argmax())
+    median, worst = float(np.median(errors)), float(errors[furthest])
+    passed = median <= bounds.median and worst <= bounds.worst
+    passed = passed and (cosine is None or cosine >= bounds.cosine)
+    return LayerParity(layer, median, worst, ids[furthest], cosine, passed)
+
+
+def concluded(
+    names: tuple[str, str], texts: int, bounds: Bounds, layers: Sequence[LayerParity]
+) -> Parity:
+    """Put the layers' verdicts together, without causes yet."""
     apart = [entry.layer for entry in layers if not entry.passed]
     return Parity(
         a=names[0],
         b=names[1],
-        texts=len(ids),
+        texts=texts,
         bounds=bounds,
         layers=tuple(layers),
         causes=(),

@@ -13,12 +13,12 @@ import numpy as np
 
 from evmlx.backends import Backend
 from evmlx.errors import EvmlxError
-from evmlx.estimate import read_shape
 from evmlx.parity.causes import LENGTHS, Probes, known_causes
 from evmlx.parity.compare import FULL, HALF, Parity, compare, relative_errors
 from evmlx.progress import clock, say
-from evmlx.stimuli import Stimulus, plan_batches, sampled_layers, token_batch, tokenize
+from evmlx.stimuli import Stimulus, plan_batches, token_batch
 from evmlx.store import Activations
+from evmlx.subject import settle
 
 if TYPE_CHECKING:
     from evmlx.backends.engines import Engine
@@ -48,8 +48,6 @@ def compare_engines(asked: Asked) -> Parity:
         If an engine is missing or cannot load the model.
     """
     from evmlx.backends.engines import choose_engine, settled
-    from evmlx.corpus import load_corpus, subset
-    from evmlx.models.checkpoints import load_tokenizer, resolve
 
     if asked.dtype == "auto":
         raise EvmlxError("--dtype auto: both engines need the same type; give float32 or another")
@@ -57,23 +55,20 @@ def compare_engines(asked: Asked) -> Parity:
         choose_engine("mlx", "auto", asked.dtype, None),
         choose_engine("torch", asked.device, asked.dtype, None),
     ]
-    corpus = subset(load_corpus(asked.corpus), asked.stories)
-    checkpoint = resolve(asked.model, revision=asked.revision, say=say)
-    engines = [settled(engine, checkpoint.folder) for engine in engines]
-    shape = read_shape(checkpoint.folder)
-    layers = sampled_layers(asked.layers, shape.layers)
-    stimuli = tokenize(corpus, load_tokenizer(checkpoint), shape.context)
-    stories = [s for s in stimuli if s.kind == "stories"]
+    subject = settle(asked.model, asked.revision, asked.corpus, asked.stories, asked.layers)
+    folder, layers = subject.checkpoint.folder, subject.layers
+    engines = [settled(engine, folder) for engine in engines]
+    stories = [s for s in subject.stimuli if s.kind == "stories"]
     bounds = FULL if asked.dtype == "float32" else HALF
-    config = json.loads((checkpoint.folder / "config.json").read_text(encoding="utf-8"))
-    measured = [_measure(engine, checkpoint.folder, [stories], layers)[0] for engine in engines]
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    measured = [_measure(engine, folder, [stories], layers)[0] for engine in engines]
     parity = compare(measured[:1], measured[1:], ("mlx", "torch"), bounds)
     if parity.passed:
         return parity
     worst = max(parity.layers, key=lambda entry: entry.worst).worst_text
     row = [story.id for story in stories].index(worst)
     together = relative_errors(measured[0].pooled[row], measured[1].pooled[row])
-    probes = _probe(engines, checkpoint.folder, stories[row], layers, together)
+    probes = _probe(engines, folder, stories[row], layers, together)
     return replace(parity, causes=known_causes(probes, bounds, config))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from evmlx.errors import EvmlxError
 from evmlx.parity import fingerprint
-from evmlx.parity.compare import FULL, HALF, Bounds, LayerParity, Parity
+from evmlx.parity.compare import FULL, HALF, Bounds, Parity, concluded, layer_parity
 from evmlx.pipeline import field
 from evmlx.progress import say
 from evmlx.stimuli import fixed_texts, token_batch
@@ -97,20 +97,8 @@ def _fingerprint(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
 def _compared(
     found: dict[str, Any], reference: dict[str, Any], names: tuple[str, str], bounds: Bounds
 ) -> Parity:
-    layers = []
-    for layer, errors in fingerprint.distances(found, reference).items():
-        worst = max(errors, key=lambda text: errors[text])
-        median = float(np.median(list(errors.values())))
-        passed = median <= bounds.median and errors[worst] <= bounds.worst
-        layers.append(LayerParity(layer, median, errors[worst], worst, None, passed))
-    apart = [entry.layer for entry in layers if not entry.passed]
-    return Parity(
-        a=names[0],
-        b=names[1],
-        texts=len(fingerprint.TEXTS),
-        bounds=bounds,
-        layers=tuple(layers),
-        causes=(),
-        passed=not apart,
-        first_apart=apart[0] if apart else None,
-    )
+    layers = [
+        layer_parity(layer, np.array(list(errors.values())), list(errors), bounds, None)
+        for layer, errors in fingerprint.distances(found, reference).items()
+    ]
+    return concluded(names, len(fingerprint.TEXTS), bounds, layers)

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
+from evmlx import norm_correlation
 from evmlx.report.metric_row import MetricRow, figure, finite, whole
 from evmlx.report.run_results import RunResults, get, number, reason
 
@@ -199,5 +202,5 @@ def fisher_interval(r: float, n: int) -> tuple[float, float]:
     """
     if n < 4 or not abs(r) < 1:
         return math.nan, math.nan
-    reach = 1.959963984540054 / math.sqrt(n - 3)
-    return math.tanh(math.atanh(r) - reach), math.tanh(math.atanh(r) + reach)
+    low, high = norm_correlation.fisher_interval(np.array([r]), n)
+    return float(low[0]), float(high[0])

@@ -15,6 +15,7 @@ import numpy as np
 
 from evmlx.neutral import project_out
 from evmlx.store import Activations
+from evmlx.text_scores import centred, cosines
 from evmlx.vectors import EmotionVectors
 
 if TYPE_CHECKING:
@@ -158,13 +159,7 @@ def new_text_scores(given: Activations, rows: Sequence[int], vectors: EmotionVec
     """Centred cosine of texts that no vector was made from, (texts, layers, emotions)."""
     scores = np.empty((len(rows), len(vectors.layers), len(vectors.emotions)), np.float32)
     for at, layer in enumerate(vectors.layers):
-        pooled = given.pooled[list(rows), given.layers.index(layer)].astype(np.float64)
-        centred = project_out(pooled - vectors.story_mean[at], vectors.neutral_basis[at])
-        scores[:, at] = cosines(centred, vectors.denoised[at].astype(np.float64))
+        pooled = given.pooled[list(rows), given.layers.index(layer)]
+        text = centred(pooled, vectors.story_mean[at], vectors.neutral_basis[at])
+        scores[:, at] = cosines(text, vectors.denoised[at])
     return scores
-
-
-def cosines(residuals: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """Cosine of each row with each direction; 0 where either is zero."""
-    lengths = np.outer(np.linalg.norm(residuals, axis=1), np.linalg.norm(directions, axis=1))
-    return np.asarray((residuals @ directions.T) / np.where(lengths > 0, lengths, 1.0))
