@@ -12,7 +12,7 @@ import numpy as np
 from evmlx.corpus import Corpus, Norms
 from evmlx.geometry import Geometry, geometry
 from evmlx.store import Activations
-from evmlx.vectors import emotion_vectors
+from evmlx.vectors import EmotionVectors, emotion_vectors
 
 CLUSTERS = {
     "one": ("emotion0", "emotion1", "emotion2"),
@@ -20,6 +20,30 @@ CLUSTERS = {
     "alone": ("emotion6",),
 }
 VALENCE = {"positive": ("emotion0", "emotion1"), "negative": ("emotion4", "emotion5", "emotion6")}
+
+
+def vectors_from(
+    raw: np.ndarray, emotions: Sequence[str], layers: Sequence[int], rng: np.random.Generator
+) -> EmotionVectors:
+    """Vectors with a mean far from 0 and two neutral components that they are free of.
+
+    `raw`: (layers, emotions, width), of any mean.
+    """
+    width = raw.shape[2]
+    raw = raw - raw.mean(axis=1, keepdims=True)
+    bases = [np.linalg.qr(rng.normal(size=(width, 2)))[0].T for _ in layers]
+    denoised = np.stack([v - v @ b.T @ b for v, b in zip(raw, bases, strict=True)])
+    return EmotionVectors(
+        emotions=tuple(emotions),
+        layers=tuple(layers),
+        raw=raw.astype(np.float32),
+        denoised=denoised.astype(np.float32),
+        neutral_basis=tuple(b.astype(np.float32) for b in bases),
+        neutral_variance=(0.5,) * len(layers),
+        story_mean=(20 * rng.normal(size=(len(layers), width))).astype(np.float32),
+        residual_norm=np.full(len(layers), 100.0),
+        stories=(1,) * len(emotions),
+    )
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from planted import a_corpus
+from planted import a_corpus, vectors_from
 from scipy.stats import kstest, spearmanr
 from scipy.stats import t as student
 
@@ -36,20 +36,7 @@ def some_vectors(
         * rng.normal(size=(len(layers), 1, WIDTH))
         / np.sqrt(WIDTH)
     )
-    raw -= raw.mean(axis=1, keepdims=True)
-    bases = [np.linalg.qr(rng.normal(size=(WIDTH, 2)))[0].T for _ in layers]
-    denoised = np.stack([v - v @ b.T @ b for v, b in zip(raw, bases, strict=True)])
-    return EmotionVectors(
-        emotions=tuple(emotions),
-        layers=tuple(layers),
-        raw=raw.astype(np.float32),
-        denoised=denoised.astype(np.float32),
-        neutral_basis=tuple(b.astype(np.float32) for b in bases),
-        neutral_variance=(0.5,) * len(layers),
-        story_mean=(20 * rng.normal(size=(len(layers), WIDTH))).astype(np.float32),
-        residual_norm=np.full(len(layers), 100.0),
-        stories=(1,) * len(emotions),
-    )
+    return vectors_from(raw, emotions, layers, rng)
 
 
 def templates_for(targets: Sequence[str]) -> tuple[IntensityTemplate, ...]:

@@ -11,35 +11,19 @@ import pytest
 
 from evmlx.backends import OutOfMemory, TokenBatch
 from evmlx.errors import EvmlxError
-from evmlx.stimuli import Stimulus, token_batch
+from evmlx.stimuli import token_batch
 
 mx = pytest.importorskip("mlx.core", reason="the mlx engine is not installed")
 pytest.importorskip("mlx_lm", reason="the mlx engine is not installed")
 pytest.importorskip("torch", reason="torch makes the tiny checkpoints")
 
 from tiny_models import save_tiny, tiny_model  # noqa: E402
+from tiny_texts import edit_config, relative, texts  # noqa: E402
 
 from evmlx.backends import mlx_backend, mlx_config, mlx_device  # noqa: E402
 from evmlx.backends.mlx_backend import MLXBackend  # noqa: E402
 
 DENSE = "; dequantized on load"  # on the CPU
-
-
-def texts(lengths: tuple[int, ...] = (37, 11, 60, 2, 25)) -> list[Stimulus]:
-    rng = np.random.default_rng(7)
-    return [
-        Stimulus("stories", f"text-{i}", rng.integers(3, 300, n).astype(np.int32), n // 3, n)
-        for i, n in enumerate(lengths)
-    ]
-
-
-def relative(a: np.ndarray, b: np.ndarray) -> float:
-    return float((np.linalg.norm(a - b, axis=-1) / np.linalg.norm(b, axis=-1)).max())
-
-
-def edit_config(folder: Path, **fields: Any) -> None:
-    path = folder / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
 
 
 @pytest.fixture(scope="module")

@@ -10,33 +10,17 @@ import numpy as np
 import pytest
 
 from evmlx.errors import EvmlxError
-from evmlx.stimuli import Stimulus, token_batch
+from evmlx.stimuli import token_batch
 
 pytest.importorskip("mlx.core", reason="the mlx engine is not installed")
 pytest.importorskip("mlx_lm", reason="the mlx engine is not installed")
 pytest.importorskip("torch", reason="torch makes the tiny checkpoints")
 
 from tiny_models import tiny_model  # noqa: E402
+from tiny_texts import edit_config, relative, texts  # noqa: E402
 
 from evmlx.backends import mlx_config  # noqa: E402
 from evmlx.backends.mlx_backend import MLXBackend  # noqa: E402
-
-
-def texts(lengths: tuple[int, ...] = (37, 11, 60, 2, 25)) -> list[Stimulus]:
-    rng = np.random.default_rng(7)
-    return [
-        Stimulus("stories", f"text-{i}", rng.integers(3, 300, n).astype(np.int32), n // 3, n)
-        for i, n in enumerate(lengths)
-    ]
-
-
-def relative(a: np.ndarray, b: np.ndarray) -> float:
-    return float((np.linalg.norm(a - b, axis=-1) / np.linalg.norm(b, axis=-1)).max())
-
-
-def edit_config(folder: Path, **fields: Any) -> None:
-    path = folder / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
 
 
 def test_rotary_base_of_a_transformers_5_config_reaches_mlx_lm(

@@ -18,6 +18,7 @@ from evmlx.stimuli import Stimulus, token_batch
 torch = pytest.importorskip("torch")
 
 from tiny_models import FAMILIES, save_tiny, tiny_model  # noqa: E402
+from tiny_texts import relative, texts  # noqa: E402
 
 from evmlx.backends import torch_backend  # noqa: E402
 from evmlx.backends.torch_backend import TorchBackend  # noqa: E402
@@ -26,16 +27,6 @@ from evmlx.backends.torch_device import (  # noqa: E402
     choose_device,
     choose_dtype,
 )
-
-LENGTHS = (37, 11, 60, 2, 25)
-
-
-def texts(lengths: tuple[int, ...] = LENGTHS) -> list[Stimulus]:
-    rng = np.random.default_rng(7)
-    return [
-        Stimulus("stories", f"text-{i}", rng.integers(3, 300, n).astype(np.int32), n // 3, n)
-        for i, n in enumerate(lengths)
-    ]
 
 
 def plain_residuals(model: Any, stimulus: Stimulus) -> np.ndarray:
@@ -54,10 +45,6 @@ def plain_residuals(model: Any, stimulus: Stimulus) -> np.ndarray:
         handle.remove()
     assert len(outputs) == 5
     return np.stack([h[0, stimulus.start : stimulus.stop].numpy().mean(axis=0) for h in outputs])
-
-
-def relative(a: np.ndarray, b: np.ndarray) -> float:
-    return float((np.linalg.norm(a - b, axis=-1) / np.linalg.norm(b, axis=-1)).max())
 
 
 @pytest.fixture(scope="module")

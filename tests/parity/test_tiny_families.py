@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evmlx.stimuli import Stimulus, token_batch
+from evmlx.stimuli import token_batch
 
 mx = pytest.importorskip("mlx.core", reason="the mlx engine is not installed")
 pytest.importorskip("mlx_lm", reason="the mlx engine is not installed")
@@ -18,6 +18,7 @@ pytest.importorskip("torch", reason="the torch engine is not installed")
 
 from families import APART, CASES, MIXED, QUANTIZED, REFUSED  # noqa: E402
 from tiny_models import tiny_model  # noqa: E402
+from tiny_texts import texts  # noqa: E402
 
 from evmlx.backends import mlx_config  # noqa: E402
 from evmlx.backends.mlx_backend import MLXBackend  # noqa: E402
@@ -25,14 +26,6 @@ from evmlx.backends.torch_backend import TorchBackend  # noqa: E402
 from evmlx.errors import EvmlxError  # noqa: E402
 
 MEDIAN, WORST = 1e-4, 1e-3
-
-
-def texts(lengths: tuple[int, ...] = (37, 11, 60, 2, 25)) -> list[Stimulus]:
-    rng = np.random.default_rng(7)
-    return [
-        Stimulus("stories", f"text-{i}", rng.integers(3, 300, n).astype(np.int32), n // 3, n)
-        for i, n in enumerate(lengths)
-    ]
 
 
 def errors(mlx: np.ndarray, torch: np.ndarray) -> np.ndarray:
