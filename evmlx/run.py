@@ -26,6 +26,7 @@ from evmlx.subject import Subject, settle
 
 if TYPE_CHECKING:
     from evmlx.backends.engines import Engine
+    from evmlx.models.checkpoints import Checkpoint
 
 CORE_PACKAGES = ("numpy", "scipy", "scikit-learn", "tokenizers", "transformers")
 
@@ -36,8 +37,9 @@ class Settings:
 
     Attributes
     ----------
-    model : str or None
-        Hub id, folder, GGUF file or embedded name; None for the embedded default.
+    model : str, Checkpoint or None
+        Hub id, folder, GGUF file or embedded name, or a checkpoint that is found already; None
+        for the embedded default.
     revision : str or None
         Hub revision.
     corpus : Path or None
@@ -62,7 +64,7 @@ class Settings:
         Of every random generator.
     """
 
-    model: str | None = None
+    model: str | Checkpoint | None = None
     revision: str | None = None
     corpus: Path | None = None
     norms: Path | None = None
@@ -265,6 +267,7 @@ def describe(planned: Plan, settings: Settings, command: str) -> dict[str, Any]:
             "source": checkpoint.source,
             "revision": checkpoint.revision,
             "quantization": checkpoint.quantization,
+            "rounded": _rounded(checkpoint),
             "license": checkpoint.license,
             "parameters": parameters(checkpoint.folder),
             **{k: v for k, v in asdict(subject.shape).items() if k != "context"},
@@ -300,3 +303,10 @@ def describe(planned: Plan, settings: Settings, command: str) -> dict[str, Any]:
         "stages": {},
         "timings": {},
     }
+
+
+def _rounded(checkpoint: Checkpoint) -> dict[str, int] | None:
+    if checkpoint.rounded is None:
+        return None
+    bits, group = checkpoint.rounded
+    return {"bits": bits, "group": group}

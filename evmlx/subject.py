@@ -40,8 +40,23 @@ class Subject:
     layers: tuple[int, ...]
 
 
+def find_model(model: str | Checkpoint | None, revision: str | None) -> Checkpoint:
+    """Find a model by what a user calls it; one that is found already is taken as it is.
+
+    Raises
+    ------
+    EvmlxError
+        As `evmlx.models.checkpoints.resolve`.
+    """
+    from evmlx.models.checkpoints import resolve
+
+    if model is None or isinstance(model, str):
+        return resolve(model, revision=revision, say=say)
+    return model
+
+
 def settle(
-    model: str | None,
+    model: str | Checkpoint | None,
     revision: str | None,
     corpus: Path | None,
     limit: int | None,
@@ -51,8 +66,8 @@ def settle(
 
     Parameters
     ----------
-    model, revision : str or None
-        See `evmlx.models.checkpoints.resolve`.
+    model, revision : str, Checkpoint or None
+        See `find_model`.
     corpus : Path or None
         Folder of a corpus; None for the shipped one.
     limit : int or None
@@ -66,12 +81,12 @@ def settle(
         If something is missing or wrong.
     """
     from evmlx.corpus import load_corpus, subset
-    from evmlx.models.checkpoints import load_tokenizer, resolve
+    from evmlx.models.checkpoints import load_tokenizer
 
     texts = load_corpus(corpus)
     if limit is not None:
         texts = subset(texts, limit)
-    checkpoint = resolve(model, revision=revision, say=say)
+    checkpoint = find_model(model, revision)
     shape = read_shape(checkpoint.folder)
     sampled = sampled_layers(layers, shape.layers)
     stimuli = tokenize(texts, load_tokenizer(checkpoint), shape.context)

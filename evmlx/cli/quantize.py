@@ -71,8 +71,15 @@ def _numbers(ctx: click.Context, param: click.Parameter, value: str) -> tuple[in
     metavar="FOLDER",
     help="Where that folder lies. Default: results",
 )
+@click.option(
+    "--reports",
+    is_flag=True,
+    help="Also sample, analyse and report each precision as `evmlx run` does, for `evmlx compare`.",
+)
 @click.option("--seed", type=int, default=0, help="Of folds and draws. Default: 0")
-def quantize_check(bits: tuple[int, ...], groups: tuple[int, ...], **options: Any) -> None:
+def quantize_check(
+    bits: tuple[int, ...], groups: tuple[int, ...], reports: bool, **options: Any
+) -> None:
     """Run a model as shipped and quantized, and say what each precision costs.
 
     Each precision is a run folder of its own, compared with the reference on the same texts:
@@ -84,13 +91,16 @@ def quantize_check(bits: tuple[int, ...], groups: tuple[int, ...], **options: An
       evmlx quantize-check
       evmlx quantize-check --model google/gemma-3-270m-it --bits 8,4 --group 32,64
       evmlx quantize-check --limit 400 --name trial
+      evmlx quantize-check --bits 8,4 --reports
     """
     from evmlx.quantization.check import quantize_check as check_precisions
     from evmlx.quantization.page import lines
     from evmlx.run import Settings
 
     command = shlex.join(["evmlx", *sys.argv[1:]])
-    folder, check = check_precisions(Settings(**options), bits, groups, command=command)
+    folder, check = check_precisions(
+        Settings(**options), bits, groups, reports=reports, command=command
+    )
     for line in lines(check):
         click.echo(line)
     click.echo(folder / "QUANTIZATION.md")

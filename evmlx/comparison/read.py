@@ -114,22 +114,25 @@ def read_entries(folders: Sequence[Path]) -> list[Entry]:
     Parameters
     ----------
     folders : sequence of Path
-        As a shell's ``results/*`` gives them.
+        As a shell's ``results/*`` gives them. The folder of a quantize-check stands for those of
+        its runs that have a report.
 
     Raises
     ------
     EvmlxError
         If none of them is a run, one is named twice, or a file is damaged.
     """
-    found: list[Path] = []
+    found: dict[Path, int] = {}  # parts of the path that a run's name has at least
     for given in folders:
         run = find_run(given)
-        if run is None:
+        runs = _reported(given) if run is None else [run]
+        if not runs:
             say(f"note: {given} is no run folder (no run.json): passed over")
-        elif any(run.resolve() == other.resolve() for other in found):
-            say(f"note: {given} is named twice: taken once")
-        else:
-            found.append(run)
+        for each in runs:
+            if any(each.resolve() == other.resolve() for other in found):
+                say(f"note: {each} is named twice: taken once")
+            else:
+                found[each] = 2 if run is None else 1
     if not found:
         raise EvmlxError(f"no run folder among {', '.join(map(str, folders))}: see `evmlx run`")
     names = _short_names(found)
@@ -140,14 +143,24 @@ def read_entries(folders: Sequence[Path]) -> list[Entry]:
     return entries
 
 
-def _short_names(folders: Sequence[Path]) -> list[str]:
-    """Last parts of the paths, as many as it takes to tell them apart."""
+def _reported(folder: Path) -> list[Path]:
+    """Runs of a quantize-check that have a report, the reference among them."""
+    if not (folder / "quantization.json").exists():
+        return []
+    return sorted(report.parent for report in folder.glob("*/REPORT.md"))
+
+
+def _short_names(folders: Mapping[Path, int]) -> list[str]:
+    """Last parts of each path: the least number asked for, or what it takes to tell it apart."""
     whole = [folder.resolve().parts for folder in folders]
-    for parts in range(1, max(map(len, whole)) + 1):
-        names = ["/".join(path[-parts:]) for path in whole]
-        if len(set(names)) == len(names):
-            return names
-    return [str(folder) for folder in folders]
+    names = []
+    for own, least in zip(whole, folders.values(), strict=True):
+        others = [path for path in whole if path != own]
+        parts = least
+        while parts < len(own) and any(path[-parts:] == own[-parts:] for path in others):
+            parts += 1
+        names.append("/".join(own[-parts:]))
+    return names
 
 
 def read_stories(entry: Entry) -> Stories:

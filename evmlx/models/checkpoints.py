@@ -41,6 +41,8 @@ class Checkpoint:
         Format of the weights, None at full precision.
     license : str or None
         Licence, where the checkpoint names one.
+    rounded : tuple of int or None
+        Bits and group that evmlx rounded the named model's weights to.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Checkpoint:
     revision: str
     quantization: str | None
     license: str | None
+    rounded: tuple[int, int] | None = None
 
     @property
     def run_name(self) -> str:

@@ -102,6 +102,7 @@ def requantized(
         revision=revision,
         quantization=label,
         license=checkpoint.license,
+        rounded=(bits, group) if bits else None,
     )
 
 

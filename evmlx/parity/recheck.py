@@ -40,6 +40,7 @@ def recheck(
     """
     from evmlx.backends.engines import choose_engine
     from evmlx.models.checkpoints import load_tokenizer, resolve
+    from evmlx.models.requantize import requantized
 
     record = read_json(folder / "run.json")
     reference = _fingerprint(folder, record)
@@ -49,6 +50,9 @@ def recheck(
         revision=str(field(record, "model.revision")) if hub and model is None else None,
         say=say,
     )
+    rounded = field(record, "model.rounded")
+    if rounded:
+        checkpoint = requantized(checkpoint, rounded["bits"], rounded["group"], say)
     if checkpoint.revision != field(record, "model.revision"):
         raise EvmlxError(
             f"{checkpoint.reference} is at revision {checkpoint.revision}, but {folder} was run "

@@ -37,7 +37,7 @@ BITS = (8, 6, 4, 3)
 GROUPS = (64,)
 OFFERED_BITS, OFFERED_GROUPS = (2, 3, 4, 5, 6, 8), (32, 64, 128)
 REFERENCE = "reference"
-# The probe is trained anew when runs are compared, and a report of each run is not asked for.
+# The probe is trained anew when runs are compared.
 LEFT_OUT = ("probe", "report")
 
 
@@ -46,6 +46,7 @@ def quantize_check(
     bits: Sequence[int] = BITS,
     groups: Sequence[int] = GROUPS,
     *,
+    reports: bool = False,
     command: str = "",
 ) -> tuple[Path, QuantizationCheck]:
     """Run a model as shipped and at each precision, and say what each precision costs.
@@ -53,10 +54,13 @@ def quantize_check(
     Parameters
     ----------
     settings : Settings
-        As for a run. `layers` None takes the primary layer alone; `name` names the folder that
-        the runs lie in, by default the model's with ``-quantization``.
+        As for a run. `layers` None takes the primary layer alone, or with `reports` those of a
+        run; `name` names the folder that the runs lie in, by default the model's with
+        ``-quantization``.
     bits, groups : sequence of int
         Every combination is measured.
+    reports : bool
+        Whether each precision gets what `evmlx run` gives, its own report included.
     command : str
         Recorded in each run.json, so that a reader can repeat it.
 
@@ -75,18 +79,24 @@ def quantize_check(
     _check_asked(bits, groups)
     if settings.quantize:
         raise EvmlxError("--quantize: quantize-check quantizes by itself; give --bits instead")
-    checkpoint, layers = _settled(settings)
+    checkpoint, layers = _settled(settings, alone=not reports)
     folder = settings.out / (settings.name or f"{checkpoint.run_name}-quantization")
-    given = replace(settings, layers=layers, out=folder)
+    stages = [stage for stage in STAGE_NAMES if reports or stage not in LEFT_OUT]
+
+    def measured(subject: Checkpoint, name: str) -> int:
+        """Run one precision to the end; return the size of its weight files in bytes."""
+        measure(replace(given, model=subject, name=name), stages=stages, command=command)
+        return sum(path.stat().st_size for path in subject.folder.glob("*.safetensors"))
+
+    given = replace(settings, revision=None, layers=layers, out=folder)
     wanted = [(b, g) for g in sorted(set(groups)) for b in sorted(set(bits), reverse=True)]
     say(f"1 of {len(wanted) + 1}: the reference, weights as shipped")
-    sizes = {REFERENCE: _measure(given, checkpoint, REFERENCE, command)}
+    sizes = {REFERENCE: measured(checkpoint, REFERENCE)}
     # one computing type for all, also where an engine would take the checkpoint's own
     given = replace(given, dtype=read_json(folder / REFERENCE / "run.json")["dtype"])
     for number, (b, g) in enumerate(wanted, 2):
         say(f"{number} of {len(wanted) + 1}: {b} bits in groups of {g}")
-        smaller = _requantized(checkpoint, b, g)
-        sizes[_name(b, g)] = _measure(given, smaller, _name(b, g), command)
+        sizes[_name(b, g)] = measured(_requantized(checkpoint, b, g), _name(b, g))
     check = _compared(folder, checkpoint, wanted, sizes, settings.seed)
     _write(folder, check)
     return folder, check
@@ -103,16 +113,16 @@ def _check_asked(bits: Sequence[int], groups: Sequence[int]) -> None:
             raise EvmlxError(f"{option} {','.join(map(str, given))}: choose from {listed}")
 
 
-def _settled(settings: Settings) -> tuple[Checkpoint, str]:
-    """Find the model, and the layers to sample: the primary one where none are asked for."""
+def _settled(settings: Settings, *, alone: bool) -> tuple[Checkpoint, str]:
+    """Find the model and the layers to sample: those of a run, or the primary one `alone`."""
     from evmlx.estimate import read_shape
-    from evmlx.models.checkpoints import resolve
     from evmlx.stimuli import primary_layer, sampled_layers
+    from evmlx.subject import find_model
 
-    checkpoint = resolve(settings.model, revision=settings.revision, say=say)
+    checkpoint = find_model(settings.model, settings.revision)
     blocks = read_shape(checkpoint.folder).layers
     layers = sampled_layers(settings.layers, blocks)
-    if settings.layers is None:
+    if settings.layers is None and alone:
         layers = (primary_layer(layers, blocks),)
     return checkpoint, ",".join(map(str, layers))
 
@@ -125,20 +135,6 @@ def _requantized(checkpoint: Checkpoint, bits: int, group: int) -> Checkpoint:
 
 def _name(bits: int, group: int) -> str:
     return f"{bits}bit-g{group}"
-
-
-def _measure(settings: Settings, checkpoint: Checkpoint, name: str, command: str) -> int:
-    """Run one precision to the end; return the size of its weight files in bytes."""
-    reference = name == REFERENCE
-    given = replace(
-        settings,
-        model=settings.model if reference else str(checkpoint.folder),
-        revision=settings.revision if reference else None,
-        name=name,
-    )
-    stages = [stage for stage in STAGE_NAMES if stage not in LEFT_OUT]
-    measure(given, stages=stages, command=command)
-    return sum(path.stat().st_size for path in checkpoint.folder.glob("*.safetensors"))
 
 
 def _compared(
