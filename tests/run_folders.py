@@ -73,7 +73,7 @@ def make_run(folder: Path, corpus: Corpus) -> Path:
         (
             "implicit_emotion_results.json",
             "implicit",
-            {"primary_layer": PRIMARY, "text_control": _words()},
+            {"primary_layer": PRIMARY, "text_control": _words(corpus)},
         ),
         ("intensity_results.json", "intensity", {"primary_layer": PRIMARY, "reason": None}),
     ):
@@ -256,9 +256,9 @@ def _layer(corpus: Corpus, rng: np.random.Generator) -> dict[str, Any]:
             "cluster_chance": 0.185,
         },
         "implicit": {
-            "situation": _battery(0.5) | {"gain_over_words": _gain(0.15)},
-            "message": _battery(0.3625) | {"gain_over_words": _gain(-0.0375)},
-            "message_last": _battery(0.0625)
+            "situation": _battery(corpus, "situation", 0.5) | {"gain_over_words": _gain(0.15)},
+            "message": _battery(corpus, "message", 0.3625) | {"gain_over_words": _gain(-0.0375)},
+            "message_last": _battery(corpus, "message", 0.0625)
             | {
                 "own_centred": _score(0.2125, 5.1),
                 "headline": "own_centred",
@@ -340,23 +340,32 @@ def _component(pc: int, share: float) -> dict[str, Any]:
     return found
 
 
-def _battery(top1: float) -> dict[str, Any]:
+def _texts(corpus: Corpus, battery: str) -> list[Any]:
+    return [text for text in corpus.scenarios if text.battery == battery]
+
+
+def _battery(corpus: Corpus, battery: str, top1: float) -> dict[str, Any]:
+    ranked = [
+        {"id": text.id, "target": text.target, "rank": 1 + at % 7}
+        for at, text in enumerate(_texts(corpus, battery))
+    ]
     return {
         "n": 80,
         "centred": _score(top1, 3.3),
         "z_scored": _score(top1, 3.2),
         "published": _score(0.2, 6.1),
-        "scenarios": [],
+        "scenarios": ranked,
         "reason": None,
     }
 
 
-def _words() -> dict[str, Any]:
-    shares = {"situation": 0.35, "message": 0.4}
-    return {
-        name: {"n": 80, "centred": _score(share, 4.1), "z_scored": _score(share, 4.0)}
-        for name, share in shares.items()
-    }
+def _words(corpus: Corpus) -> dict[str, Any]:
+    found = {}
+    for name, share in {"situation": 0.35, "message": 0.4}.items():
+        ids = [text.id for text in _texts(corpus, name)]
+        found[name] = {"n": 80, "centred": _score(share, 4.1), "z_scored": _score(share, 4.0)}
+        found[name] |= {"ids": ids, "rank": [1 + at % 3 for at in range(len(ids))]}
+    return found
 
 
 def _gain(difference: float) -> dict[str, Any]:

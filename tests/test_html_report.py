@@ -102,7 +102,7 @@ def page(html: str) -> Page:
 
 def made_page(folder: Path, corpus: Corpus, told: object = "none were made") -> str:
     names = {f"{kind}_layer_{PRIMARY}.png" for kind in ("circumplex", "cosine", "pca")}
-    names |= {"confusion.png", "implicit.png", "intensity.png", "layers.png"}
+    names |= {"confusion.png", "implicit.png", "intensity.png", "layers.png", "ranks.png"}
     return report_page(read_results(folder), metrics(folder), corpus, names, told)  # type: ignore
 
 

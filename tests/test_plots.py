@@ -27,7 +27,7 @@ from evmlx.plots.style import (
     scatter,
     styled,
 )
-from evmlx.plots.texts import grown
+from evmlx.plots.texts import grown, target_ranks
 from evmlx.report.run_results import read_results
 
 
@@ -43,7 +43,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_plot_is_there_as_png_and_svg(drawn: Path) -> None:
     names = [f"{kind}_layer_{n}" for kind in ("cosine", "pca", "circumplex") for n in LAYERS]
-    names += ["layers", "confusion", "implicit", "intensity"]
+    names += ["layers", "confusion", "implicit", "intensity", "ranks"]
     expected = {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
     assert {path.name for path in (drawn / "plots").iterdir()} == expected
     for path in (drawn / "plots").glob("*.svg"):
@@ -227,9 +227,27 @@ def test_what_is_null_is_not_drawn(tmp_path: Path, corpus: Corpus) -> None:
     edit(folder, "intensity_results.json", *here, "templates", value=[])
     one_layer = replace(read_results(folder), layers=(PRIMARY,))
     written = {path.name for path in write_plots(one_layer, corpus)}
-    missing = {"confusion.png", "implicit.png", "circumplex_layer_9.png", "intensity.png"}
+    missing = {"confusion.png", "implicit.png", "ranks.png", "intensity.png"}
+    missing |= {"circumplex_layer_9.png"}
     assert not missing & written
     assert "layers.png" in written
+
+
+def test_ranks_stand_by_emotion_beside_those_of_the_words(tmp_path: Path, corpus: Corpus) -> None:
+    folder = make_run(tmp_path / "run", corpus)
+    here = ("layers", "layer_9")
+    told = [("a", "weary", 9), ("b", "weary", 2), ("c", "joyful", 1)]
+    texts = [{"id": i, "target": target, "rank": rank} for i, target, rank in told]
+    words = {"situation": {"ids": ["b", "a", "c"], "rank": [1, 4, 3]}}
+    edit(folder, "implicit_emotion_results.json", *here, "situation", "scenarios", value=texts)
+    edit(folder, "implicit_emotion_results.json", *here, "message_last", "scenarios", value=[])
+    edit(folder, "implicit_emotion_results.json", *here, "message", "scenarios", value=texts[:2])
+    edit(folder, "implicit_emotion_results.json", "text_control", value=words)
+    (situations, messages), emotions = target_ranks(read_results(folder))
+    assert emotions == ["joyful", "weary"], "the best found first"
+    assert situations.model == {"weary": [9, 2], "joyful": [1]}
+    assert situations.words == {"weary": [4, 1], "joyful": [3]}, "by the texts' ids"
+    assert messages.model == {"weary": [9, 2]} and not messages.words
 
 
 def test_the_command_line_starts_without_matplotlib() -> None:

@@ -19,6 +19,7 @@ from evmlx.comparison.read import Stories, read_entries, read_stories
 from evmlx.comparison.rsa import ModelRsa
 from evmlx.corpus import Corpus, load_corpus
 from evmlx.errors import EvmlxError
+from evmlx.parity.recheck import recheck
 from evmlx.quantization.check import quantize_check
 from evmlx.quantization.fidelity import (
     LABELS,
@@ -243,6 +244,34 @@ def test_the_same_command_goes_on_from_what_is_there(
     assert done.exit_code == 0 and done.stderr.count("extract: up to date") == 3
     assert "3 of 3: 2 bits in groups of 32" in done.stderr
     assert {p: p.read_bytes() for p in folder.iterdir() if p.is_file()} == before
+
+
+def test_with_reports_each_precision_is_a_row_of_its_own(
+    checked: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, arguments = checked
+    root = folder.parents[1]
+    monkeypatch.setenv("EVMLX_CACHE", str(root / "cache"))
+    asked = [*arguments, "--bits", "8", "--reports", "--name", "whole"]
+    done = CliRunner().invoke(cli, asked, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    eight = root / "results" / "whole" / "8bit-g32"
+    record = json.loads((eight / "run.json").read_text())
+    assert record["layers"] == [0, 1, 2], "those of a run"
+    assert record["model"]["reference"] == str(root / "tiny"), "no folder of the cache"
+    assert record["model"]["rounded"] == {"bits": 8, "group": 32}
+    assert "8bit-g32" in (eight / "REPORT.md").read_text()
+
+    page = root / "leaderboard.md"
+    arguments = ["compare", str(root / "results" / "whole"), "--leaderboard", str(page)]
+    assert CliRunner().invoke(cli, arguments, catch_exceptions=False).exit_code == 0
+    assert "| [whole/8bit-g32](results/whole/8bit-g32/REPORT.md) | tiny |" in page.read_text()
+    # a check without reports has nothing to show beside runs
+    refused = CliRunner().invoke(cli, ["compare", str(folder)])
+    assert refused.exit_code == 1 and "no run folder among" in refused.output
+
+    held = recheck(eight, backend="torch", device="cpu")
+    assert held.passed, "its weights are rounded anew from the model that run.json names"
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.lines import Line2D
 
 from evmlx.plots.style import COLOURS, FAINT, INK, Look, figure, save
 from evmlx.report.format import plain, signed
 from evmlx.report.metrics_texts import headline_score
 from evmlx.report.run_results import RunResults, get, number
 
+GREY = "#8a8a8a"
 BATTERIES = {  # key: axis label
     "situation": "situations",
     "message": "messages,\nmean over tokens",
@@ -29,7 +33,7 @@ def plot_implicit(folder: Path, results: RunResults) -> list[Path]:
     """Draw how often the right emotion is found in new texts, and at which rank."""
     found = results.layer("implicit", results.primary)
     batteries = [b for b in BATTERIES if get(found, b, "centred", "top1") is not None]
-    emotions = round(1 / number(found, batteries[0], "centred", "chance_top1"))
+    emotions = emotions_ranked(results)
     fig = figure(8, 1.9 + 0.9 * len(batteries))
     fig.suptitle(
         f"Emotion found in texts that do not name it, layer {results.primary}", x=0.01, ha="left"
@@ -89,6 +93,113 @@ def _bars(axes: Any, found: Any, batteries: list[str], key: str) -> None:
                 )
 
 
+def emotions_ranked(results: RunResults) -> int:
+    """How many emotions a new text is ranked among."""
+    found = results.layer("implicit", results.primary).values()
+    chances = [number(battery, "centred", "chance_top1") for battery in found]
+    return next(round(1 / chance) for chance in chances if chance > 0)
+
+
+@dataclass(frozen=True)
+class TargetRanks:
+    """Ranks of the right emotion in one battery, a text each, 1 the best.
+
+    Attributes
+    ----------
+    label : str
+        Name of the battery, perhaps on two lines.
+    model, words : mapping of str to list of int
+        By emotion: scored by the model's vectors, and by word counts of the stories.
+    """
+
+    label: str
+    model: Mapping[str, list[int]]
+    words: Mapping[str, list[int]]
+
+
+def target_ranks(results: RunResults) -> tuple[list[TargetRanks], list[str]]:
+    """Ranks at the primary layer, and the emotions from the best found to the worst.
+
+    Returns
+    -------
+    ranks : list of TargetRanks
+        Of every battery that has ranks, in the headline's way of scoring.
+    emotions : list of str
+        By mean rank over the batteries; empty where no battery has ranks.
+    """
+    found = results.layer("implicit", results.primary)
+    batteries: list[TargetRanks] = []
+    for battery, label in BATTERIES.items():
+        told = [t for t in get(found, battery, "scenarios") or () if get(t, "rank") is not None]
+        if not told:
+            continue
+        control = get(results.stages["implicit"], "text_control", battery.removesuffix("_last"))
+        word_rank = dict(zip(get(control, "ids") or (), get(control, "rank") or (), strict=False))
+        model: dict[str, list[int]] = {}
+        words: dict[str, list[int]] = {}
+        for text in told:
+            model.setdefault(str(text["target"]), []).append(int(text["rank"]))
+            if word_rank.get(text["id"]) is not None:
+                words.setdefault(str(text["target"]), []).append(int(word_rank[text["id"]]))
+        batteries.append(TargetRanks(label, model, words))
+    pooled: dict[str, list[int]] = {}
+    for one in batteries:
+        for emotion, ranks in one.model.items():
+            pooled.setdefault(emotion, []).extend(ranks)
+    return batteries, sorted(pooled, key=lambda e: (float(np.mean(pooled[e])), e))
+
+
+def plot_ranks(folder: Path, results: RunResults, shown: Mapping[str, Look]) -> list[Path]:
+    """Draw the rank of the right emotion in every new text, beside that by word counts."""
+    batteries, emotions = target_ranks(results)
+    last = emotions_ranked(results)
+    fig = figure(8, 1.7 + 0.27 * len(emotions))
+    fig.suptitle(
+        f"Rank of the right emotion, text by text, layer {results.primary}", x=0.01, ha="left"
+    )
+    panels = fig.subplots(1, len(batteries), sharey=True, squeeze=False)[0]
+    for axes, one in zip(panels, batteries, strict=True):
+        for place in range(len(emotions)):
+            axes.axhline(place, color=FAINT, lw=0.7, zorder=1)
+        axes.axvline((last + 1) / 2, color=INK, ls="--", lw=1, zorder=1)
+        _dots(axes, one.words, emotions, 0.2, None)
+        _dots(axes, one.model, emotions, -0.14, shown)
+        axes.set_title(one.label)
+        axes.set_xlim(0, last + 1)
+        axes.set_xticks([1, *range(5, last + 1, 5)])
+        axes.set_xlabel(f"rank, 1 (best) to {last}")
+    panels[0].set_yticks(range(len(emotions)), emotions)
+    panels[0].set_ylim(len(emotions) - 0.4, -0.6)
+    filled = Line2D([], [], ls="", marker="o", ms=6, color=INK, label="the model's vectors")
+    hollow = Line2D([], [], ls="", marker="o", ms=6, mfc="none", color=GREY, label="word counts")
+    chance = Line2D([], [], ls="--", lw=1, color=INK, label="chance")
+    fig.legend(handles=[filled, hollow, chance], loc="outside lower center", ncols=3)
+    return save(fig, folder / "ranks.png")
+
+
+def _dots(
+    axes: Any,
+    ranks: Mapping[str, list[int]],
+    emotions: Sequence[str],
+    shift: float,
+    shown: Mapping[str, Look] | None,
+) -> None:
+    """One dot a rank, its area the number of texts; hollow without colours."""
+    for place, emotion in enumerate(emotions):
+        counted = Counter(ranks.get(emotion, ()))
+        colour = shown[emotion].colour if shown and emotion in shown else GREY
+        axes.scatter(
+            list(counted),
+            [place + shift] * len(counted),
+            s=[20.0 * n for n in counted.values()],
+            color=colour if shown is not None else "none",
+            edgecolor="white" if shown is not None else colour,
+            linewidth=0.5 if shown is not None else 1,
+            zorder=3 if shown is not None else 2,
+            clip_on=False,
+        )
+
+
 def plot_intensity(folder: Path, results: RunResults, shown: Mapping[str, Look]) -> list[Path]:
     """Draw, per text, the target's score over the numbers, and that of the control text."""
     found = results.layer("intensity", results.primary)
@@ -137,7 +248,7 @@ def _grown(axes: Any, template: Mapping[str, Any], shown: Mapping[str, Look]) ->
     colour = shown[target].colour if target in shown else INK
     places = np.arange(len(values))
     axes.axhline(0, color=FAINT, lw=1, zorder=1)
-    axes.plot(places, control, color="#8a8a8a", marker="o", mfc="white", ms=4, lw=1, ls="--",
+    axes.plot(places, control, color=GREY, marker="o", mfc="white", ms=4, lw=1, ls="--",
               label="same numbers, no feeling")  # fmt: skip
     axes.plot(places, scores, color=colour, marker="o", ms=4, lw=1.4, label="target emotion")
     rho, without = signed(number(template, "rho")), signed(number(template, "control_rho"))

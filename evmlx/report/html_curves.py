@@ -9,7 +9,7 @@ from html import escape
 from typing import Any
 
 from evmlx.plots.style import Look
-from evmlx.plots.texts import BATTERIES, WAYS, grown, scored, short
+from evmlx.plots.texts import BATTERIES, WAYS, emotions_ranked, grown, scored, short
 from evmlx.report.format import interval, known, plain, signed
 from evmlx.report.html_svg import colour_class, label, line, path, svg, tag, ticks, tip
 from evmlx.report.metrics import MetricRow, at_layer
@@ -56,11 +56,12 @@ def layer_curves(results: RunResults, rows: Sequence[MetricRow]) -> str:
         found = [at_layer(rows, layer).get(metric) for layer in results.layers]
         given = [row for row in found if row is not None and row.value is not None]
         if given:
-            panels.append(_panel(title, _curve(title, given, results)))
+            panels.append(panel(title, _curve(title, given, results)))
     return tag("div", "".join(panels), class_="panels")
 
 
-def _panel(title: str, drawn: str) -> str:
+def panel(title: str, drawn: str) -> str:
+    """One of several plots side by side, under a title."""
     return tag("div", tag("p", escape(title), class_="panel-title") + drawn, class_="panel")
 
 
@@ -119,7 +120,7 @@ def rank_bars(results: RunResults) -> str:
     """Draw how often the right emotion comes first, and its mean rank, per battery."""
     found = results.layer("implicit", results.primary)
     batteries = [b for b in BATTERIES if get(found, b, "centred", "top1") is not None]
-    emotions = round(1 / number(found, batteries[0], "centred", "chance_top1"))
+    emotions = emotions_ranked(results)
     panels = (
         ("top1", "right one first, share of texts", 1.0, 1 / emotions, 2),
         ("top3", "right one in first three, share of texts", 1.0, 3 / emotions, 2),
@@ -127,7 +128,7 @@ def rank_bars(results: RunResults) -> str:
          (emotions + 1) / 2, 1),
     )  # fmt: skip
     drawn = "".join(
-        _panel(title, _bars(found, batteries, key, title, top, chance, digits))
+        panel(title, _bars(found, batteries, key, title, top, chance, digits))
         for key, title, top, chance, digits in panels
     )
     names = "".join(
@@ -197,7 +198,7 @@ def intensity_panels(found: Mapping[str, Any], shown: Mapping[str, Look]) -> str
         target = str(get(one, "target"))
         rho, without = signed(number(one, "rho")), signed(number(one, "control_rho"))
         title = f"{target}: rho {rho}, control {without}"
-        panels.append(_panel(title, _grown(one, target, y, shown)))
+        panels.append(panel(title, _grown(one, target, y, shown)))
     names = tag("li", tag("span", class_="swatch way0") + "target emotion")
     names += tag("li", tag("span", class_="swatch dashed") + "same numbers, no feeling")
     return tag("div", "".join(panels), class_="panels small") + tag("ul", names, class_="legend")

@@ -21,6 +21,7 @@ from evmlx.report.html_curves import intensity_panels, layer_curves, rank_bars
 from evmlx.report.html_headlines import headline_table
 from evmlx.report.html_matrices import confusions, heatmap
 from evmlx.report.html_planes import overlay, principal_plane
+from evmlx.report.html_ranks import rank_dots
 from evmlx.report.html_svg import tag
 from evmlx.report.html_text import inline, slug, to_html
 from evmlx.report.metrics import MetricRow, at_layer
@@ -203,6 +204,8 @@ class Drawings:
             return _wide(confusions(found, emotions, self.shown, results.primary))
         if name == "implicit.png":
             return rank_bars(results)
+        if name == "ranks.png":
+            return rank_dots(results, self.shown)
         if name == "intensity.png":
             return intensity_panels(results.layer("intensity", results.primary), self.shown)
         return layer_curves(results, self.rows)

@@ -48,6 +48,15 @@ def implicit_section(results: RunResults, plots: set[str]) -> list[str]:
             "ones: the texts' common part taken out first; palest: as published, without that. "
             "Lines are 95% intervals, dashes chance.",
         )
+    if "ranks.png" in plots:
+        lines += picture(
+            "ranks.png",
+            "Rank of the right emotion in every new text, by the model and by word counts",
+            "A row is an emotion, from the best found to the worst; a dot is the rank that it got "
+            "in a text written for it, larger where several texts share a rank. Filled dots far "
+            "to the left: the vectors find the emotion. Hollow dots further left than the filled "
+            "ones: word counts find it better. Dashes: guessing.",
+        )
     body = []
     for battery, label in BATTERIES.items():
         given = get(found, battery)
