@@ -7,6 +7,7 @@ import pytest
 from planted import clustered, planted
 
 from evmlx.corpus import load_corpus
+from evmlx.implicit import implicit
 from evmlx.neutral import project_out
 from evmlx.report.story_scores import new_text_scores, story_scores, told_texts
 from evmlx.store import Activations
@@ -101,3 +102,48 @@ def test_texts_of_all_kinds_come_with_their_scores() -> None:
     for one in told[: len(kept)]:
         assert one.text == by_id[one.id].text and one.emotion == by_id[one.id].emotion
         assert one.scene == by_id[one.id].scene and one.scores.shape == (1, 20)
+
+
+def test_new_texts_are_scored_as_their_headline_is() -> None:
+    """The share of right answers, and the best scores, are those of the results' headline."""
+    corpus = load_corpus()
+    rng = np.random.default_rng(5)
+    layers, hidden = (2, 6), 12
+    meant = {e: rng.normal(size=(len(layers), hidden)) for e in corpus.emotions}
+
+    def activations(told: list[tuple[str, str]], shared: float) -> Activations:
+        pooled = np.array([meant[e] + rng.normal(size=(len(layers), hidden)) for _, e in told])
+        pooled[..., 0] += shared  # what texts read at one place have in common
+        ids = tuple(name for name, _ in told)
+        return Activations(ids, np.full(len(ids), 90, np.int32), layers, pooled.astype(np.float32))
+
+    kept = corpus.stories[::5]
+    stories = activations([(s.id, s.emotion) for s in kept], 0)
+    vectors = emotion_vectors(stories, [s.emotion for s in kept], corpus.emotions, None)
+    both = activations([(s.id, s.target) for s in corpus.scenarios], 3)
+    messages = [(s.id, s.target) for s in corpus.scenarios if s.battery == "message"]
+    last = activations(messages, 40)
+    results = implicit(both, last, vectors, corpus, primary_layer=2, seed=0)
+    told = told_texts(stories, both, last, vectors, corpus)
+    for kind in ("situation", "message", "message_last"):
+        texts = [one for one in told if one.kind == kind]
+        own = [corpus.emotions.index(one.emotion) for one in texts]
+        for at, layer in enumerate(layers):
+            battery = results.layers[f"layer_{layer}"][kind]
+            found = np.array([one.scores[at] for one in texts])
+            first = float(np.mean(found.argmax(axis=1) == own))
+            headline = getattr(battery, battery.headline)
+            assert first == pytest.approx(headline.top1)
+            listed = {s.id: s.top5_scores[0] for s in battery.scenarios}
+            best = [listed[one.id] for one in texts]
+            assert found.max(axis=1) == pytest.approx(best, abs=1e-6)
+    at_last = results.layers["layer_2"]["message_last"]
+    assert at_last.centred is not None and at_last.own_centred is not None
+    assert at_last.own_centred.top1 > at_last.centred.top1 + 0.1  # so that a mix-up would show
+
+
+def test_a_single_text_is_not_compared_with_itself() -> None:
+    given = planted(clustered(np.random.default_rng(0)), np.random.default_rng(1))
+    vectors = emotion_vectors(given.stories, given.labels, given.emotions, given.dialogues)
+    assert np.isnan(new_text_scores(given.stories, [3], vectors, own_mean=True)).all()
+    assert np.isfinite(new_text_scores(given.stories, [3], vectors)).all()

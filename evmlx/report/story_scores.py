@@ -1,8 +1,9 @@
 """Cosine of every text with every emotion vector, for the story browser of the report.
 
 A story is scored with vectors that were made without its topic: with the plain ones it would be
-compared with a mean that it is part of, and its own emotion would win too easily. Knows nothing
-about HTML.
+compared with a mean that it is part of, and its own emotion would win too easily. A new text is
+scored as the headline of its battery is (`evmlx.implicit.HEADLINE`), so that the browser and the
+tables tell the same. Knows nothing about HTML.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evmlx.implicit import HEADLINE
 from evmlx.neutral import project_out
 from evmlx.store import Activations
-from evmlx.text_scores import centred, cosines
+from evmlx.text_scores import centred, cosines, directions
 from evmlx.vectors import EmotionVectors
 
 if TYPE_CHECKING:
@@ -73,7 +75,7 @@ def told_texts(
     Returns
     -------
     list of Told
-        Stories in the order of the activations, then situations and messages.
+        Stories in the order of the activations, then the batteries one by one.
     """
     known = {story.id: story for story in corpus.stories}
     premises = {topic.id: topic.premise for topic in corpus.topics}
@@ -86,16 +88,22 @@ def told_texts(
         Told("story", s.id, s.emotion, s.text, premises.get(s.topic_id), s.scene, (), scores)
         for s, scores in zip(told, found, strict=True)
     ]
-    targets = {scenario.id: scenario for scenario in corpus.scenarios}
-    for given, suffix in ((scenarios, ""), (scenarios_last, "_last")):
-        if given is None:
-            continue
-        kept = [row for row, name in enumerate(given.ids) if name in targets]
-        for row, scores in zip(kept, new_text_scores(given, kept, vectors), strict=True):
-            one = targets[given.ids[row]]
-            kind = one.battery + suffix
-            texts.append(Told(kind, one.id, one.target, one.text, None, None, one.near, scores))
-    return sorted(texts, key=lambda text: (text.kind != "story", text.kind == "message_last"))
+    for kind in HEADLINE:
+        given = scenarios_last if kind.endswith("_last") else scenarios
+        if given is not None:
+            texts += _battery(kind, given, vectors, corpus)
+    return texts
+
+
+def _battery(kind: str, given: Activations, vectors: EmotionVectors, corpus: Corpus) -> list[Told]:
+    """Score the texts of one battery, in the order of the activations."""
+    told = {one.id: one for one in corpus.scenarios if one.battery == kind.removesuffix("_last")}
+    rows = [row for row, name in enumerate(given.ids) if name in told]
+    found = new_text_scores(given, rows, vectors, own_mean=HEADLINE[kind] == "own_centred")
+    return [
+        Told(kind, one.id, one.target, one.text, None, None, one.near, scores)
+        for one, scores in zip((told[given.ids[row]] for row in rows), found, strict=True)
+    ]
 
 
 def story_scores(
@@ -149,17 +157,39 @@ def story_scores(
             means = (everywhere - sums[:, topic])[usable] / left[usable, None]
             centre = means.mean(axis=0)
             basis = vectors.neutral_basis[at]
-            directions = project_out(means - centre, basis)
-            found = cosines(project_out(pooled[there] - centre, basis), directions)
+            others = project_out(means - centre, basis)
+            found = cosines(project_out(pooled[there] - centre, basis), others)
             scores[np.ix_(there, [at], usable)] = found[:, None]
     return scores
 
 
-def new_text_scores(given: Activations, rows: Sequence[int], vectors: EmotionVectors) -> np.ndarray:
-    """Centred cosine of texts that no vector was made from, (texts, layers, emotions)."""
-    scores = np.empty((len(rows), len(vectors.layers), len(vectors.emotions)), np.float32)
+def new_text_scores(
+    given: Activations, rows: Sequence[int], vectors: EmotionVectors, own_mean: bool = False
+) -> np.ndarray:
+    """Centred cosine of texts that no vector was made from.
+
+    Parameters
+    ----------
+    given : Activations
+        Pooled residuals.
+    rows : sequence of int, length N
+        Which of them, one battery.
+    vectors : EmotionVectors
+        Emotions, layers, the stories' mean and neutral components.
+    own_mean : bool
+        Take the mean of these texts out of each, and not that of the stories.
+
+    Returns
+    -------
+    ndarray of float32, shape (N, layers, emotions)
+        nan for a single text that would be its own mean.
+    """
+    scores = np.full((len(rows), len(vectors.layers), len(vectors.emotions)), np.nan, np.float32)
+    if own_mean and len(rows) < 2:
+        return scores
+    ahead = directions(vectors)
     for at, layer in enumerate(vectors.layers):
-        pooled = given.pooled[list(rows), given.layers.index(layer)]
-        text = centred(pooled, vectors.story_mean[at], vectors.neutral_basis[at])
-        scores[:, at] = cosines(text, vectors.denoised[at])
+        pooled = given.pooled[list(rows), given.layers.index(layer)].astype(np.float64)
+        centre = pooled.mean(axis=0) if own_mean else vectors.story_mean[at]
+        scores[:, at] = cosines(centred(pooled, centre, vectors.neutral_basis[at]), ahead[at])
     return scores
