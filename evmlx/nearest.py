@@ -1,15 +1,22 @@
 """Nearest emotion vector: a classifier of stories that fits nothing but means.
 
-The vectors are those of `evmlx.vectors`, computed from the training stories alone.
+The vectors are those of `evmlx.vectors`, computed from the training stories alone; beside them
+stand the same means of word counts.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from evmlx.folds import Fit, spread
 from evmlx.neutral import project_out
 from evmlx.text_scores import cosines
+from evmlx.textcontrol import tfidf_rows
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 
 def nearest_vector(residuals: np.ndarray, labels: np.ndarray, basis: np.ndarray | None) -> Fit:
@@ -52,3 +59,44 @@ def nearest_vector(residuals: np.ndarray, labels: np.ndarray, basis: np.ndarray 
         return spread(cosines(stories, vectors), classes, count), True
 
     return fit
+
+
+def nearest_words(counts: csr_array, labels: np.ndarray) -> Fit:
+    """Do with word counts what `nearest_vector` does with residuals.
+
+    An emotion's score for a story x is the cosine of x - m with m_e - m, all of them TF-IDF rows
+    whose terms and weights are those of the training stories.
+
+    Parameters
+    ----------
+    counts : csr_array, shape (N, terms)
+        From `evmlx.textcontrol.term_counts`.
+    labels : ndarray of int, shape (N,)
+        Emotion of each story.
+
+    Returns
+    -------
+    callable
+        For `evmlx.folds.scores_out_of_fold`.
+    """
+    count = int(labels.max(initial=-1)) + 1
+
+    def fit(training: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, bool]:
+        rows = tfidf_rows(counts, training)
+        classes = np.unique(labels[training])
+        means = np.stack([_mean(rows[training[labels[training] == e]]) for e in classes])
+        centre = means.mean(axis=0)
+        vectors = means - centre
+        # (x - m) v without making x dense, which has as many columns as there are terms
+        products = rows[test] @ vectors.T - centre @ vectors.T
+        squares = np.asarray(rows[test].multiply(rows[test]).sum(axis=1)).ravel()
+        lengths = np.sqrt(np.maximum(squares - 2 * (rows[test] @ centre) + centre @ centre, 0))
+        product = np.outer(lengths, np.linalg.norm(vectors, axis=1))
+        scores = np.asarray(products / np.where(product > 0, product, 1.0))
+        return spread(scores, classes, count), True
+
+    return fit
+
+
+def _mean(rows: csr_array) -> np.ndarray:
+    return np.asarray(rows.mean(axis=0)).ravel()

@@ -16,7 +16,7 @@ import numpy as np
 from evmlx.errors import EvmlxError
 from evmlx.folds import Fit, standardised_logistic
 from evmlx.intervals import TopicBootstrap
-from evmlx.nearest import nearest_vector
+from evmlx.nearest import nearest_vector, nearest_words
 from evmlx.probe_figures import (
     Outcome,
     Task,
@@ -46,6 +46,7 @@ class _Texts:
     """Outcomes of the text controls."""
 
     tfidf: Outcome
+    nearest: Outcome
     style: Outcome
     domain: Outcome
     scene: Outcome
@@ -139,6 +140,7 @@ def probe(
         layers=layers,
         text_control={
             "tfidf": controls.tfidf.folds,
+            "tfidf_nearest": controls.nearest.folds,
             "style": controls.style.folds,
             "tfidf_leave_one_domain_out": controls.domain.folds,
             "within_scene": controls.scene.folds,
@@ -173,16 +175,19 @@ def _text_outcomes(texts: Sequence[str], task: Task, splits: Splits) -> _Texts:
         counts = term_counts(texts)
     except ValueError as error:
         why = no_shared_words(error)
-        words = [absent(split, why) for split in (splits.topic, splits.domain, splits.scene)]
+        topic, domain, scene = splits.topic, splits.domain, splits.scene
+        words = [absent(split, why) for split in (topic, topic, domain, scene)]
     else:
         tfidf = tfidf_logistic(counts, task.labels)
         centred = scene_centred_tfidf(counts, task.labels, splits.scene_of)
         words = [
             _text_outcome(task, splits.topic, tfidf),
+            _text_outcome(task, splits.topic, nearest_words(counts, task.labels)),
             _text_outcome(task, splits.domain, tfidf),
             _text_outcome(task, splits.scene, centred),
         ]
-    return _Texts(words[0], cross_validate(task, splits.topic, style, parallel=True), *words[1:])
+    by_style = cross_validate(task, splits.topic, style, parallel=True)
+    return _Texts(words[0], words[1], by_style, *words[2:])
 
 
 def _text_outcome(task: Task, split: Split, fit: Fit) -> Outcome:
@@ -207,15 +212,18 @@ def _layer_probe(
     fit = fit_to(task.labels)
     grouped = cross_validate(task, splits.topic, fit, parallel=True)
     domain = cross_validate(task, splits.domain, fit, parallel=True)
+    published = cross_validate(task, splits.stratified, fit, parallel=True)
     scene = _within_scene(residuals, task, splits)
-    nearest = nearest_vector(residuals, task.labels, basis)
+    fit = nearest_vector(residuals, task.labels, basis)
+    nearest = cross_validate(task, splits.topic, fit, parallel=True)
     table, recall, recall_interval, clusters = _tables(task, grouped)
     return LayerProbe(
         grouped=grouped.folds,
-        published=cross_validate(task, splits.stratified, fit, parallel=True).folds,
+        published=published.folds,
         leave_one_domain_out=domain.folds,
         within_scene=scene.folds,
-        nearest=cross_validate(task, splits.topic, nearest, parallel=True).folds,
+        nearest=nearest.folds,
+        nearest_gain=gain(task, nearest, texts.nearest),
         selectivity=_selectivity(task, splits, fit_to, control_seed),
         gain_over_tfidf=gain(task, grouped, texts.tfidf),
         gain_over_style=gain(task, grouped, texts.style),

@@ -13,7 +13,7 @@ import numpy as np
 from evmlx.folds import Fit, scores_out_of_fold
 from evmlx.intervals import TopicBootstrap
 from evmlx.probe_results import NAN, Folds, Gain
-from evmlx.ranking import macro_auc
+from evmlx.ranking import macro_auc_draws
 from evmlx.selectivity import Selectivity, control_labels, no_selectivity
 from evmlx.splits import Split
 
@@ -50,11 +50,14 @@ class Outcome:
         None where there is a reason.
     kept : ndarray of bool, shape (N,)
         Stories that lie in a fold.
+    auc_draws : ndarray, shape (draws,), or None
+        Bootstrap draws of the macro AUC.
     """
 
     folds: Folds
     predicted: np.ndarray | None
     kept: np.ndarray
+    auc_draws: np.ndarray | None = None
 
 
 def cross_validate(task: Task, split: Split, fit: Fit, *, parallel: bool) -> Outcome:
@@ -66,7 +69,8 @@ def cross_validate(task: Task, split: Split, fit: Fit, *, parallel: bool) -> Out
     predicted = np.where(kept, scores.argmax(axis=1), -1)
     right = (predicted == task.labels).astype(np.float64)
     low, high = task.bootstrap.interval(right, kept)
-    auc, auc_low, auc_high = macro_auc(scores, task.labels, split.fold_of, task.bootstrap)
+    auc, draws = macro_auc_draws(scores, task.labels, split.fold_of, task.bootstrap)
+    auc_low, auc_high = task.bootstrap.of_draws(draws)
     reason = task.bootstrap.reason
     if reason is None and np.isnan(low):
         reason = "a draw of topics can leave no story that counts: no interval"
@@ -86,10 +90,10 @@ def cross_validate(task: Task, split: Split, fit: Fit, *, parallel: bool) -> Out
         reason=reason,
         fold_names=split.names,
         macro_auc=auc,
-        macro_auc_low=auc_low,
-        macro_auc_high=auc_high,
+        macro_auc_low=max(auc_low, 0.0),
+        macro_auc_high=min(auc_high, 1.0),
     )
-    return Outcome(folds, predicted, kept)
+    return Outcome(folds, predicted, kept, draws)
 
 
 def absent(split: Split, reason: str | None = None) -> Outcome:
@@ -100,13 +104,25 @@ def absent(split: Split, reason: str | None = None) -> Outcome:
 
 
 def gain(task: Task, model: Outcome, text: Outcome) -> Gain:
-    """Accuracy of one classifier minus that of another on the same folds."""
+    """Accuracy and AUC of one classifier minus those of another on the same folds."""
     if model.predicted is None or text.predicted is None:
         return Gain(NAN, NAN, NAN, model.folds.reason or text.folds.reason)
     difference = (model.predicted == task.labels).astype(np.float64)
     difference -= text.predicted == task.labels
     low, high = task.bootstrap.interval(difference, model.kept)
-    return Gain(float(difference[model.kept].mean()), low, high, task.bootstrap.reason)
+    auc = auc_low = auc_high = NAN
+    if model.auc_draws is not None and text.auc_draws is not None:
+        auc = model.folds.macro_auc - text.folds.macro_auc
+        auc_low, auc_high = task.bootstrap.of_draws(model.auc_draws - text.auc_draws)
+    return Gain(
+        gain=float(difference[model.kept].mean()),
+        low=low,
+        high=high,
+        reason=task.bootstrap.reason,
+        macro_auc=auc,
+        macro_auc_low=auc_low,
+        macro_auc_high=auc_high,
+    )
 
 
 def selectivity(

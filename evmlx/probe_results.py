@@ -61,15 +61,27 @@ class Folds:
 
 @dataclass(frozen=True)
 class Gain:
-    """Accuracy minus that of a text classifier on the same folds, with its paired interval.
+    """What a classifier reaches beyond a text classifier on the same folds.
 
-    The interval is a bootstrap over topics in which both classifiers have the same draws.
+    Intervals are bootstraps over topics in which both classifiers have the same draws.
+
+    Attributes
+    ----------
+    gain, low, high : float
+        Accuracy less that of the text, with its 95% interval.
+    reason : str or None
+        Why a figure is missing.
+    macro_auc, macro_auc_low, macro_auc_high : float
+        Macro AUC less that of the text, with its 95% interval.
     """
 
     gain: float
     low: float
     high: float
     reason: str | None
+    macro_auc: float = NAN
+    macro_auc_low: float = NAN
+    macro_auc_high: float = NAN
 
 
 @dataclass(frozen=True)
@@ -86,6 +98,8 @@ class LayerProbe:
         Topic-grouped folds, residuals less the mean over the tellings of their scene.
     nearest : Folds
         Topic-grouped folds, the emotion whose vector is nearest instead of a trained probe.
+    nearest_gain : Gain
+        Of `nearest` over the nearest mean of TF-IDF.
     selectivity : Selectivity
         Against random labels; at the primary layer.
     gain_over_tfidf, gain_over_style : Gain
@@ -111,6 +125,7 @@ class LayerProbe:
     leave_one_domain_out: Folds
     within_scene: Folds
     nearest: Folds
+    nearest_gain: Gain
     selectivity: Selectivity
     gain_over_tfidf: Gain
     gain_over_style: Gain
@@ -142,7 +157,9 @@ class Probe:
         "layer_<l>", ascending.
     text_control : mapping of str to Folds
         Classifiers that see the text alone, on the folds of the probe they are held against:
-        "tfidf" and "style" (topic), "tfidf_leave_one_domain_out", and "within_scene" (TF-IDF).
+        "tfidf" and "style" (topic), "tfidf_nearest" (topic; the nearest mean of an emotion's
+        stories in place of a trained classifier), "tfidf_leave_one_domain_out", and
+        "within_scene" (TF-IDF).
     """
 
     emotions: tuple[str, ...]

@@ -13,6 +13,22 @@ from evmlx.intervals import TopicBootstrap
 def macro_auc(
     scores: np.ndarray, labels: np.ndarray, fold_of: np.ndarray, bootstrap: TopicBootstrap
 ) -> tuple[float, float, float]:
+    """Macro AUC with its 95% interval over topics: `macro_auc_draws` in short.
+
+    Returns
+    -------
+    auc, low, high : float
+        NaN where no fold has stories both of an emotion and of others; the bounds also where
+        a fold has one topic only.
+    """
+    auc, draws = macro_auc_draws(scores, labels, fold_of, bootstrap)
+    low, high = bootstrap.of_draws(draws)
+    return auc, max(low, 0.0), min(high, 1.0)
+
+
+def macro_auc_draws(
+    scores: np.ndarray, labels: np.ndarray, fold_of: np.ndarray, bootstrap: TopicBootstrap
+) -> tuple[float, np.ndarray]:
     """Mean over emotions of the AUC of out-of-fold scores.
 
     An emotion's AUC is the share of pairs (a story of it, a story of another emotion) in which
@@ -39,9 +55,11 @@ def macro_auc(
 
     Returns
     -------
-    auc, low, high : float
-        NaN where no fold has stories both of an emotion and of others; the bounds also where
-        a fold has one topic only.
+    auc : float
+        NaN where no fold has stories both of an emotion and of others.
+    draws : ndarray, shape (draws,)
+        Bootstrap draws of it, so that two classifiers of the same stories can be paired; NaN
+        also where a fold has one topic only.
 
     References
     ----------
@@ -68,10 +86,9 @@ def macro_auc(
                 apart = won - won.sum() / had.sum() * had
                 moves += few * apart / (pairs / 2)
     if not aucs:
-        return float("nan"), float("nan"), float("nan")
+        return float("nan"), np.full(len(bootstrap.weights), np.nan)
     auc = float(np.mean(aucs))
-    low, high = bootstrap.of_draws(auc + bootstrap.weights @ (moves / len(aucs)))
-    return auc, max(low, 0.0), min(high, 1.0)
+    return auc, auc + bootstrap.weights @ (moves / len(aucs))
 
 
 def _fold_pairs(

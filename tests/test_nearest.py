@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 from planted import activations, planted
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.neighbors import NearestCentroid
 
 from evmlx.folds import out_of_fold, scores_out_of_fold
-from evmlx.nearest import nearest_vector
+from evmlx.nearest import nearest_vector, nearest_words
 from evmlx.neutral import project_out
+from evmlx.textcontrol import term_counts
 from evmlx.vectors import emotion_vectors
 
 
@@ -77,3 +79,23 @@ def test_equal_residuals_have_no_direction_and_no_warning() -> None:
     rows = np.ones((8, 3), np.float32)
     fit = nearest_vector(rows, np.tile([0, 1], 4), None)
     assert (scores_out_of_fold(np.arange(8) // 4, fit, parallel=False)[0] == 0).all()
+
+
+def test_words_are_scored_by_cosines_with_the_means_of_the_training_texts() -> None:
+    rng = np.random.default_rng(5)
+    words = np.array(["sea", "road", "rain", "lamp", "door", "bread", "bell", "stone"])
+    labels = np.repeat(np.arange(3), 12)
+    texts = [" ".join(rng.choice(words[label : label + 6], 7)) for label in labels]
+    fold_of = np.arange(36) % 3
+    scores, _ = scores_out_of_fold(
+        fold_of, nearest_words(term_counts(texts), labels), parallel=False
+    )
+    for fold in range(3):
+        known = np.flatnonzero(fold_of != fold)
+        vectorizer = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
+        rows = vectorizer.fit_transform([texts[row] for row in known]).toarray()
+        means = np.stack([rows[labels[known] == e].mean(axis=0) for e in range(3)])
+        centre = means.mean(axis=0)
+        test = vectorizer.transform([texts[row] for row in np.flatnonzero(fold_of == fold)])
+        expected = cosine_similarity(test.toarray() - centre, means - centre)
+        assert np.allclose(scores[fold_of == fold], expected)

@@ -11,9 +11,11 @@ from planted import Planted, a_corpus, activations, planted, thinned
 from sklearn.metrics import roc_auc_score
 
 from evmlx.folds import grouped_folds, scores_out_of_fold, standardised_logistic
-from evmlx.probe import probe
-from evmlx.probe_results import Probe
+from evmlx.probe import _task, _text_outcomes, probe
+from evmlx.probe_figures import gain
+from evmlx.probe_results import Gain, Probe
 from evmlx.results import to_json
+from evmlx.splits import deal
 
 
 def measured(given: Planted, texts: list[str] | None = None, **settings: Any) -> Probe:
@@ -101,6 +103,34 @@ def test_macro_auc_is_that_of_scikit_learn_in_each_fold() -> None:
     grouped = measured(given).layers["layer_3"].grouped
     assert grouped.macro_auc == pytest.approx(np.mean(expected))
     assert grouped.macro_auc_low < grouped.macro_auc < grouped.macro_auc_high
+
+
+def test_gains_are_paired_for_the_auc_and_for_the_nearest_mean() -> None:
+    rng = np.random.default_rng(6)
+    given = planted(0.5 * rng.normal(size=(5, 30)), rng, topics=12, per_cell=2)
+    noise = rng.integers(0, 40, size=len(given.labels))
+    told = zip(given.labels, noise, strict=True)
+    texts = [f"{label[-1] * 3 if n % 3 else 'ooo'} said word{n}" for label, n in told]
+    found = measured(given, texts)
+    layer, words = found.layers["layer_3"], found.text_control["tfidf"]
+    over = layer.gain_over_tfidf
+    assert over.macro_auc == pytest.approx(layer.grouped.macro_auc - words.macro_auc)
+    assert over.macro_auc_low < over.macro_auc < over.macro_auc_high
+    nearest = found.text_control["tfidf_nearest"]
+    assert layer.nearest_gain.gain == pytest.approx(layer.nearest.accuracy - nearest.accuracy)
+    # the words decide every story alike: against themselves there is no gain and no spread
+    itself = _gain(found, given, texts)
+    assert (itself.gain, itself.macro_auc, itself.macro_auc_low) == (0, 0, 0)
+
+
+def _gain(found: Probe, given: Planted, texts: list[str]) -> Gain:
+    """Gain of TF-IDF over TF-IDF."""
+    corpus = a_corpus(given.emotions, {})
+    task = _task(given.labels, given.topic_ids, corpus, 0, 200)
+    splits = deal(task.labels, task.emotions, given.topic_ids, None, None, 0)
+    outcome = _text_outcomes(texts, task, splits).tfidf
+    assert outcome.folds.accuracy == found.text_control["tfidf"].accuracy
+    return gain(task, outcome, outcome)
 
 
 def test_neutral_components_of_the_layer_reach_the_nearest_vector() -> None:
