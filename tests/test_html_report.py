@@ -25,6 +25,7 @@ from evmlx.report.html_browser import (
     embedded_json,
     kept_texts,
     shown_layers,
+    usual_scores,
 )
 from evmlx.report.html_page import report_page
 from evmlx.report.html_svg import ticks
@@ -178,6 +179,28 @@ def test_texts_and_scores_are_all_in_the_page(html: str, corpus: Corpus) -> None
     assert len(tellings) == 100 and all(data["topics"][t[3]] for t in tellings)
 
 
+def test_a_set_and_layer_has_one_scale_that_holds_all_its_scores(html: str, corpus: Corpus) -> None:
+    script = html.split('<script type="application/json" id="browser-data">')[1]
+    data = json.loads(script.split("</script>")[0])
+    told = made_up_texts(corpus)
+    assert len(data["scales"]) == len(data["kinds"]) == 3
+    for (kind, _, scoring), scales in zip(data["kinds"], data["scales"], strict=True):
+        assert ("not the probe" in scoring) == (kind == "story")
+        texts = [one for one in told if one.kind == kind]
+        for layer, (largest, typical, low, high) in zip(data["layers"], scales, strict=True):
+            scores = np.array([one.scores[LAYERS.index(layer)] for one in texts])
+            right = [
+                s[corpus.emotions.index(t.emotion)] for t, s in zip(texts, scores, strict=True)
+            ]
+            assert largest == pytest.approx(np.nanmax(np.abs(scores)), abs=1e-4)
+            assert np.mean(np.array(right) > typical) == pytest.approx(0.5, abs=0.02)
+            inside = (scores > low) & (scores < high)
+            assert inside.sum() / np.isfinite(scores).sum() == pytest.approx(0.9, abs=0.01)
+    unknown = [replace(one, scores=one.scores * np.nan) for one in told[:3]]
+    place = {emotion: at for at, emotion in enumerate(corpus.emotions)}
+    assert usual_scores(unknown, [0], place) == [[None] * 4]
+
+
 def test_the_same_run_gives_the_same_bytes(folder: Path, corpus: Corpus) -> None:
     told = made_up_texts(corpus)[:5]
     assert made_page(folder, corpus, told) == made_page(folder, corpus, told)
@@ -265,18 +288,36 @@ def test_ticks_are_round_and_inside(low: float, high: float) -> None:
         assert 2 <= len(found) <= 11 and np.allclose(steps, steps[0])
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium or google-chrome on this machine")
-def test_a_browser_runs_the_page(folder: Path, tmp_path: Path) -> None:
-    """The scripts run to their end: the browser is filled, tables can be sorted."""
+def rendered(address: str, profile: Path) -> str:
+    """What a browser makes of a page, its scripts run."""
     command = [
         str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
         "--no-first-run", "--disable-background-networking", "--disable-component-update",
-        "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom",
-        (folder / "report.html").as_uri(),
+        "--disable-sync", f"--user-data-dir={profile}", "--dump-dom", address,
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    dom = done.stdout
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium or google-chrome on this machine")
+def test_a_browser_runs_the_page(folder: Path, tmp_path: Path) -> None:
+    """The scripts run to their end: the browser is filled, tables can be sorted."""
+    dom = rendered((folder / "report.html").as_uri(), tmp_path / "profile")
     assert re.search(r'id="browser"(?![^>]*hidden)', dom)
     assert re.search(r'id="b-count"[^>]*>\d+ texts; the right emotion', dom)
+    assert re.search(r'id="b-scale"[^>]*>In this set, layer \d+: the right', dom)
     assert dom.count('class="bar"') == 20 and '<button type="button">value</button>' in dom
     assert "Theme: as the system" in dom
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium or google-chrome on this machine")
+def test_an_address_names_the_set_of_its_text(corpus: Corpus, folder: Path, tmp_path: Path) -> None:
+    """A message is read twice under one id; its address says which reading to open."""
+    told = [one for one in made_up_texts(corpus) if one.kind == "message"][:3]
+    twice = [*told, *(replace(one, kind="message_last", scores=-one.scores) for one in told)]
+    path = tmp_path / "report.html"
+    path.write_text(made_page(folder, corpus, twice), encoding="utf-8")
+    dom = rendered(f"{path.as_uri()}#text=message_last/{told[1].id}", tmp_path / "profile")
+    detail = dom.split('id="b-detail"')[1]
+    assert f"<h3>{told[1].emotion}: a message, at the last token</h3>" in detail
+    assert detail.count('class="bar"') == 20 and told[1].id in detail
+    assert "the mean of these texts" in dom.split('id="b-scoring"')[1].split("</p>")[0]

@@ -1,18 +1,21 @@
 """The story browser of the report: its data, and the controls that a script brings to life.
 
-Scores travel as 16-bit whole numbers, ten thousandths of a cosine, in base64; texts as JSON.
+Scores travel as 16-bit whole numbers, ten thousandths of a cosine, in base64; texts as JSON. How
+long a bar may get, and what is a usual score, goes by all texts of a set and layer, never by the
+text at hand, so that bars of different texts can be compared.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evmlx.implicit import HEADLINE
 from evmlx.plots.style import Look
 from evmlx.report.html_svg import colour_class
 from evmlx.report.run_results import RunResults, get
@@ -29,6 +32,17 @@ KINDS = {
     "situation": "situations",
     "message": "messages",
     "message_last": "messages, at the last token",
+}
+UNTRAINED = "Scores are cosines with the emotion vectors, nothing trained: "
+HELD_OUT = (
+    UNTRAINED + "the nearest-vector method, not the probe. Vectors and mean come from the stories "
+    "of all topics but the story's own; the nearest vector in the tables leaves out a fifth of the "
+    "topics at a time, so that its share differs a little."
+)
+NEW_TEXTS = {  # by the headline's way of scoring
+    "centred": UNTRAINED + "the mean of the corpus's stories is taken out of each text first.",
+    "own_centred": UNTRAINED + "the mean of these texts is taken out of each one first, and not "
+    "that of the stories, as for the figure in the tables.",
 }
 
 
@@ -67,7 +81,8 @@ def browser_data(
     Returns
     -------
     dict
-        ``scores`` is base64 of int16, little end first, (texts, layers, emotions).
+        ``scores`` is base64 of int16, little end first, (texts, layers, emotions); ``scales``
+        has, per set and layer, what `usual_scores` gives.
     """
     layers = shown_layers(results.layers, results.primary)
     columns = [results.layers.index(layer) for layer in layers]
@@ -84,7 +99,11 @@ def browser_data(
         "clusters": [shown[e].cluster for e in emotions],
         "layers": layers,
         "primary": layers.index(results.primary),
-        "kinds": [[kind, KINDS[kind]] for kind in kinds],
+        "kinds": [[kind, KINDS[kind], _scoring(kind)] for kind in kinds],
+        "scales": [
+            usual_scores([one for one in told if one.kind == kind], columns, place)
+            for kind in kinds
+        ],
         "topics": topics,
         "cosines": [_rounded(results, layer) for layer in layers],
         "texts": [
@@ -101,6 +120,45 @@ def browser_data(
         ],
         "scores": base64.b64encode(whole.tobytes()).decode(),
     }
+
+
+def _scoring(kind: str) -> str:
+    return HELD_OUT if kind == "story" else NEW_TEXTS[HEADLINE[kind]]
+
+
+def usual_scores(
+    told: Sequence[Told], columns: Sequence[int], place: Mapping[str, int]
+) -> list[list[float | None]]:
+    """Say what scores of a set are like.
+
+    Parameters
+    ----------
+    told : sequence of Told
+        Texts of one set.
+    columns : sequence of int
+        Places of the layers in their scores.
+    place : mapping of str to int
+        Place of each emotion in them.
+
+    Returns
+    -------
+    list of list
+        Per layer: the largest size of any score, the median score of the right emotion, and
+        between which two the middle 90% of all scores lie; None where there is no score.
+    """
+    scores = np.array([one.scores[columns] for one in told], np.float64)
+    right = np.array([place[one.emotion] for one in told])
+    found: list[list[float | None]] = []
+    for at in range(len(columns)):
+        every = scores[:, at][np.isfinite(scores[:, at])]
+        own = scores[np.arange(len(told)), at, right]
+        own = own[np.isfinite(own)]
+        told_apart: list[float | None] = [None] * 4
+        if len(every) and len(own):
+            ends = (np.abs(every).max(), np.median(own), *np.quantile(every, [0.05, 0.95]))
+            told_apart = [round(float(v), 4) for v in ends]
+        found.append(told_apart)
+    return found
 
 
 def _rounded(results: RunResults, layer: int) -> list[list[float | None]] | None:
@@ -128,7 +186,7 @@ def browser_section(data: dict[str, Any] | None, why: str, left_out: int) -> str
     )
     kinds = "".join(
         f'<option value="{at}">{escape(label)}</option>'
-        for at, (_, label) in enumerate(data["kinds"])
+        for at, (_, label, _) in enumerate(data["kinds"])
     )
     layers = "".join(
         f'<option value="{at}"{" selected" if at == data["primary"] else ""}>{layer}</option>'
@@ -140,10 +198,10 @@ def browser_section(data: dict[str, Any] | None, why: str, left_out: int) -> str
         else ""
     )
     return f"""{head}
-<p>Pick an emotion to see how its texts score on average, or a text to see its own scores. A
-score is the cosine of the text with an emotion vector, the texts' common part taken out. Stories
-are scored with vectors made from the other topics, so that none is compared with
-itself.{less}</p>
+<p>Pick an emotion to see how its texts score on average, or a text to see its own scores. Under a
+story stands the same scene, told for another emotion: what changes there is the feeling alone. A
+score is the cosine of the text with an emotion vector, after what the texts share (their mean; the
+line below says of which texts) has been taken out.{less}</p>
 <noscript><p class="notice">The story browser needs JavaScript. Everything else is on the page
 without it.</p></noscript>
 <div class="browser" id="browser" hidden>
@@ -157,6 +215,8 @@ without it.</p></noscript>
 <label>Words <input type="search" id="b-search" placeholder="in the text"></label>
 </div>
 <p id="b-count" class="count" aria-live="polite"></p>
+<p id="b-scoring" class="count"></p>
+<p id="b-scale" class="count"></p>
 <div class="panes">
 <ol id="b-list" class="texts" aria-label="Texts"></ol>
 <div id="b-detail" class="detail" aria-live="polite" tabindex="-1"></div>

@@ -39,10 +39,12 @@
   });
   let picked = -1, length = PAGE, found = [];
 
-  // A table of scores, one bar each; the right emotion in bold.
+  // A table of scores, one bar each; the right emotion in bold. A bar's length goes by the largest
+  // score of the whole set at that layer.
   const bars = (values, right, near) => {
+    const { kind, layer } = chosen();
     const table = make("table", undefined, "bars");
-    const widest = Math.max(0.05, ...values.filter((v) => !Number.isNaN(v)).map(Math.abs));
+    const widest = data.scales[kind][layer][0] || 1;
     for (const [v, e] of ranked(values)) {
       const row = table.insertRow();
       const name = make("th", emotions[e] + (near.includes(e) ? " (near)" : ""));
@@ -56,7 +58,12 @@
       track.append(bar);
       row.append(name, track, make("td", signed(v)));
     }
-    return table;
+    const part = make("div");
+    part.append(table, make("p", `Bars to the right of the middle are positive, to the left `
+      + `negative, in the colour of the emotion's cluster; the track ends at \u00b1${widest.toFixed(2)}. `
+      + `Bold: the emotion that the text was written for.`
+      + (near.length ? " (near): one that a careful reader might also name." : ""), "meta"));
+    return part;
   };
   const simpleTable = (head, rows) => {
     const scroll = make("div", undefined, "scroll"), table = make("table");
@@ -145,6 +152,7 @@
       const text = texts[at][6];
       const press = make("button", text.length > 110 ? `${text.slice(0, 110)}\u2026` : text);
       press.type = "button";
+      press.dataset.at = at;
       press.setAttribute("aria-pressed", String(at === picked));
       const place = rank(at, layer);
       press.append(make("span", `${emotions[texts[at][2]]}, rank ${Number.isNaN(place) ? "\u2013" : place}`,
@@ -163,11 +171,20 @@
     }
   };
 
+  // Ids repeat between sets: messages are read twice.
+  const address = (at) => `#text=${encodeURIComponent(data.kinds[texts[at][0]][0])}/`
+    + encodeURIComponent(texts[at][1]);
+  // List and text stand one under the other, as on a phone.
+  const stacked = () => byId("detail").getBoundingClientRect().top
+    >= byId("list").getBoundingClientRect().bottom;
   const pick = (at) => {
     picked = at;
-    drawList();
+    for (const press of byId("list").querySelectorAll("button[data-at]")) {
+      press.setAttribute("aria-pressed", String(Number(press.dataset.at) === at));
+    }
     showText(at);
-    try { history.replaceState(null, "", `#text=${encodeURIComponent(texts[at][1])}`); } catch { /* none */ }
+    if (stacked()) byId("detail").scrollIntoView();
+    try { history.replaceState(null, "", address(at)); } catch { /* none */ }
   };
 
   const refresh = (event) => {
@@ -188,6 +205,11 @@
       ? `${found.length.toLocaleString("en")} texts; the right emotion comes first in `
         + `${(100 * right / found.length).toFixed(0)}% (chance ${(100 / count).toFixed(0)}%).`
       : "No text has these words.";
+    const [largest, typical, low, high] = data.scales[kind][layer];
+    byId("scoring").textContent = data.kinds[kind][2];
+    byId("scale").textContent = largest === null ? "" : `In this set, layer ${layers[layer]}: the right `
+      + `emotion's score is typically ${signed(typical)} (median); the middle 90% of all scores lie `
+      + `between ${signed(low)} and ${signed(high)}. All bars of a set and layer have one scale.`;
     length = PAGE;
     const keep = event && event.target === byId("layer") && picked >= 0;
     if (!keep) picked = -1;
@@ -200,15 +222,30 @@
   }
   byId("emotion").value = "0";
   document.getElementById("browser").hidden = false;
-  const wanted = decodeURIComponent(location.hash).match(/^#text=(.*)$/);
-  const given = wanted ? texts.findIndex((one) => one[1] === wanted[1]) : -1;
-  if (given >= 0) {
-    byId("kind").value = String(texts[given][0]);
-    byId("emotion").value = String(texts[given][2]);
-  }
-  refresh();
-  if (given >= 0) {
-    pick(given);
-    document.getElementById("story-browser").scrollIntoView();
-  }
+  // An address may name a text, with its set before it.
+  const open = () => {
+    const wanted = location.hash.match(/^#text=(?:([^/]*)\/)?([^/]*)$/);
+    if (!wanted) return false;
+    let names;
+    try { names = wanted.slice(1).map((part) => part && decodeURIComponent(part)); } catch { return false; }
+    const at = texts.findIndex(([kind, id]) => id === names[1]
+      && (names[0] === undefined || names[0] === data.kinds[kind][0]));
+    if (at < 0) return false;
+    byId("kind").value = String(texts[at][0]);
+    byId("emotion").value = String(texts[at][2]);
+    byId("search").value = "";
+    refresh();
+    length = Math.max(PAGE, found.indexOf(at) + 1);
+    drawList();
+    pick(at);
+    const list = byId("list"), press = list.querySelector(`button[data-at="${at}"]`);
+    list.scrollTop += press.getBoundingClientRect().top - list.getBoundingClientRect().top;
+    // not before the page has loaded: until then the browser puts the scroll back to the top
+    const show = () => (stacked() ? byId("detail") : document.getElementById("story-browser"))
+      .scrollIntoView({ behavior: "instant" });
+    if (document.readyState === "complete") show(); else addEventListener("load", show);
+    return true;
+  };
+  addEventListener("hashchange", open);
+  if (!open()) refresh();
 })();
