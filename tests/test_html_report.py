@@ -140,11 +140,14 @@ def test_page_and_markdown_say_the_same(folder: Path, page: Page) -> None:
 
 
 def test_every_headline_is_a_row(folder: Path, html: str) -> None:
-    table = html.split('id="headline-figures')[1].split("</table>")[0]
+    table = html.split('id="headline-figures')[1].split("</section>")[0]
     rows = at_layer(metrics(folder), PRIMARY)
     for name in rows:
         assert table.count(f'<th scope="row">{escape(LABELS[name][0])}</th>') == 1
-    assert table.count("<tr>") == len(rows) + 1
+    assert table.count("<tr>") == len(rows) + table.count("<table")
+    for column in ("value", "95% interval", "control", "p", "n"):  # a narrow page has no head row
+        told = table.count(f'data-label="{column}"')
+        assert told == sum(row.value is not None for row in rows.values())
 
 
 def test_heatmap_and_circumplex_tell_their_values(folder: Path, page: Page, corpus: Corpus) -> None:
@@ -320,4 +323,4 @@ def test_an_address_names_the_set_of_its_text(corpus: Corpus, folder: Path, tmp_
     detail = dom.split('id="b-detail"')[1]
     assert f"<h3>{told[1].emotion}: a message, at the last token</h3>" in detail
     assert detail.count('class="bar"') == 20 and told[1].id in detail
-    assert "the mean of these texts" in dom.split('id="b-scoring"')[1].split("</p>")[0]
+    assert "mean of all texts of this set" in dom.split('id="b-scoring"')[1].split("</p>")[0]

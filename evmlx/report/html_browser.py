@@ -33,16 +33,19 @@ KINDS = {
     "message": "messages",
     "message_last": "messages, at the last token",
 }
-UNTRAINED = "Scores are cosines with the emotion vectors, nothing trained: "
+UNTRAINED = (
+    "Scores are cosines with the emotion vectors, nothing trained: the nearest-vector method"
+)
 HELD_OUT = (
-    UNTRAINED + "the nearest-vector method, not the probe. Vectors and mean come from the stories "
-    "of all topics but the story's own; the nearest vector in the tables leaves out a fifth of the "
+    UNTRAINED
+    + ", not the probe. Vectors, and the mean that is taken out, come from the stories of "
+    "all topics but the story's own; the nearest vector in the tables leaves out a fifth of the "
     "topics at a time, so that its share differs a little."
 )
 NEW_TEXTS = {  # by the headline's way of scoring
-    "centred": UNTRAINED + "the mean of the corpus's stories is taken out of each text first.",
-    "own_centred": UNTRAINED + "the mean of these texts is taken out of each one first, and not "
-    "that of the stories, as for the figure in the tables.",
+    "centred": UNTRAINED + ". The mean of the corpus's stories is taken out of each text first.",
+    "own_centred": UNTRAINED + ". The mean of all texts of this set is taken out of each first, "
+    "not that of the stories, as for the figure in the tables.",
 }
 
 

@@ -11,12 +11,15 @@ from typing import Any
 from evmlx.plots.style import Look
 from evmlx.plots.texts import BATTERIES, WAYS, emotions_ranked, grown, scored, short
 from evmlx.report.format import interval, known, plain, signed
-from evmlx.report.html_svg import colour_class, label, line, path, svg, tag, ticks, tip
+from evmlx.report.html_svg import colour_class, key, label, line, path, svg, tag, ticks, tip
 from evmlx.report.metrics import MetricRow, at_layer
 from evmlx.report.run_results import RunResults, get, number
 
 WIDTH, HEIGHT = 340.0, 230.0
+BARS_WIDTH = 420.0
+LETTER = 7.0  # mean width of a digit of a value beside its bar
 LEFT, RIGHT, TOP, BOTTOM = 44.0, 12.0, 12.0, 34.0
+SMALL, SMALL_LEFT, SMALL_FLOOR = 262.0, 56.0, 130.0
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,9 @@ def layer_curves(results: RunResults, rows: Sequence[MetricRow]) -> str:
         given = [row for row in found if row is not None and row.value is not None]
         if given:
             panels.append(panel(title, _curve(title, given, results)))
-    return tag("div", "".join(panels), class_="panels")
+    names = (("curve-key", "figure"), ("band-key", "its 95% interval"), ("dashed", "its control"),
+             ("primary-key", f"layer {results.primary}, that of the figures above"))  # fmt: skip
+    return tag("div", "".join(panels), class_="panels") + key(names)
 
 
 def panel(title: str, drawn: str) -> str:
@@ -128,54 +133,58 @@ def rank_bars(results: RunResults) -> str:
          (emotions + 1) / 2, 1),
     )  # fmt: skip
     drawn = "".join(
-        panel(title, _bars(found, batteries, key, title, top, chance, digits))
-        for key, title, top, chance, digits in panels
+        panel(title, _bars(found, batteries, name, title, top, chance, digits))
+        for name, title, top, chance, digits in panels
     )
-    names = "".join(
-        tag("li", tag("span", class_=f"swatch way{at}") + escape(name))
-        for at, (_, name, _, _) in enumerate(WAYS)
-    )
-    names += tag("li", tag("span", class_="swatch chance") + "chance")
-    return tag("div", drawn, class_="panels") + tag("ul", names, class_="legend")
+    ways = [(f"way{at}", name) for at, (_, name, _, _) in enumerate(WAYS)]
+    names = [*ways, ("whisker-key", "95% interval"), ("chance", "chance")]
+    return tag("div", drawn, class_="panels bars-panels") + key(names)
 
 
 def _bars(
     found: Any,
     batteries: Sequence[str],
-    key: str,
+    figure: str,
     title: str,
     top: float,
     chance: float,
     digits: int,
 ) -> str:
-    x = Scale(0, top, 116, WIDTH - 34)
-    bar, parts, y = 15.0, [], 8.0
+    x = Scale(0, top, 126, BARS_WIDTH - 34)
+    bar, parts, y = 17.0, [], 8.0
     for battery in batteries:
         lines = BATTERIES[battery].split("\n")
         ways = [(at, w) for at, w in enumerate(WAYS) if scored(w[0], get(found, battery))]
         middle = y + bar * len(ways) / 2 - 7 * (len(lines) - 1) + 4
         for i, text in enumerate(lines):
-            parts.append(label(110, middle + 14 * i, text, anchor="end", class_="tick"))
+            parts.append(label(120, middle + 14 * i, text, anchor="end", class_="tick"))
         for at, (way, name, _, _) in ways:
             score = scored(way, get(found, battery))
-            value = number(score, key)
+            value = number(score, figure)
             if math.isfinite(value):
-                low, high = number(score, f"{key}_low"), number(score, f"{key}_high")
+                low, high = number(score, f"{figure}_low"), number(score, f"{figure}_high")
                 told = f"{' '.join(lines)}, {name}\n{plain(value, digits)} "
                 told += interval(low, high, digits)
-                parts.append(tip(_bar(x, y, bar, at, (value, low, high), digits), told))
+                parts.append(tip(_bar(x, y, bar, at, (value, low, high), chance, digits), told))
             y += bar
         y += 12
     parts.append(line(x(0), 4, x(0), y - 8, "zero"))
     for value in ticks(0, top, 4):
         parts.append(label(x(value), y + 6, f"{value:g}", anchor="middle", class_="tick"))
     parts.insert(0, line(x(chance), 4, x(chance), y - 8, "chance"))
-    return svg(WIDTH, y + 12, title, "".join(parts))
+    return svg(BARS_WIDTH, y + 12, title, "".join(parts))
 
 
 def _bar(
-    x: Scale, y: float, height: float, way: int, figures: tuple[float, float, float], digits: int
+    x: Scale,
+    y: float,
+    height: float,
+    way: int,
+    figures: tuple[float, float, float],
+    chance: float,
+    digits: int,
 ) -> str:
+    """One bar with its interval and its value, which keeps off the line of chance."""
     value, low, high = figures
     inner = tag("rect", x=x(0), y=y, width=x(value) - x(0), height=height - 2, class_=f"way{way}")
     end = value
@@ -183,7 +192,10 @@ def _bar(
         middle = y + height / 2 - 1
         inner += line(x(max(low, 0)), middle, x(min(high, x.high)), middle, "whisker")
         end = max(value, min(high, x.high))
-    return inner + label(x(end) + 4, y + height - 5, plain(value, digits), class_="cell-name")
+    text, start = plain(value, digits), x(end) + 4
+    if start - 4 < x(chance) < start + LETTER * len(text):
+        start = x(chance) + 5
+    return inner + label(start, y + height - 5, text, class_="cell-name")
 
 
 def intensity_panels(found: Mapping[str, Any], shown: Mapping[str, Look]) -> str:
@@ -192,23 +204,25 @@ def intensity_panels(found: Mapping[str, Any], shown: Mapping[str, Look]) -> str
     every = [float(v) for one in templates for series in grown(one)[1:] for v in series]
     ends = [v for v in every if math.isfinite(v)] or [0.0]
     room = 0.08 * ((max(ends) - min(ends)) or 0.1)
-    y = Scale(min(0, *ends) - room, max(0, *ends) + room, 130, 8)
+    y = Scale(min(0, *ends) - room, max(0, *ends) + room, SMALL_FLOOR, 8)
     panels = []
     for one in templates:
         target = str(get(one, "target"))
         rho, without = signed(number(one, "rho")), signed(number(one, "control_rho"))
         title = f"{target}: rho {rho}, control {without}"
         panels.append(panel(title, _grown(one, target, y, shown)))
-    names = tag("li", tag("span", class_="swatch way0") + "target emotion")
-    names += tag("li", tag("span", class_="swatch dashed") + "same numbers, no feeling")
-    return tag("div", "".join(panels), class_="panels small") + tag("ul", names, class_="legend")
+    names = (
+        ("solid", "target emotion, in its cluster's colour"),
+        ("dashed", "same numbers, no feeling"),
+    )
+    return tag("div", "".join(panels), class_="panels small") + key(names)
 
 
 def _grown(one: Mapping[str, Any], target: str, y: Scale, shown: Mapping[str, Look]) -> str:
     values, scores, control = grown(one)
-    x = Scale(0, max(1, len(values) - 1), 52, 228)
+    x = Scale(0, max(1, len(values) - 1), SMALL_LEFT + 12, SMALL - 22)
     colour = colour_class(shown[target]) if target in shown else "cx"
-    parts = [_frame(Scale(0, 1, 40, 240), y, [], 2)]
+    parts = [_frame(Scale(0, 1, SMALL_LEFT, SMALL - 10), y, [], 2), *_small_axes()]
     for series, class_ in ((control, "control"), (scores, f"curve {colour}")):
         drawn = [(x(i), y(v)) for i, v in enumerate(series) if math.isfinite(v)]
         if drawn:
@@ -219,7 +233,21 @@ def _grown(one: Mapping[str, Any], target: str, y: Scale, shown: Mapping[str, Lo
             if i < len(control):
                 told += f"\ncontrol {signed(control[i], 3)}"
             dot = tag("circle", cx=x(i), cy=y(scores[i]), r=4, class_=f"mark {colour}")
-            parts.append(tip(line(x(i), 8, x(i), 130, "reach") + dot, told))
+            parts.append(tip(line(x(i), 8, x(i), SMALL_FLOOR, "reach") + dot, told))
         if i in (0, len(values) // 2, len(values) - 1):
-            parts.append(label(x(i), 146, short(value), anchor="middle", class_="tick"))
-    return svg(250, 154, f"{target}, score over the numbers of a text", "".join(parts))
+            parts.append(
+                label(x(i), SMALL_FLOOR + 16, short(value), anchor="middle", class_="tick")
+            )
+    return svg(
+        SMALL, SMALL_FLOOR + 40, f"{target}, score over the numbers of a text", "".join(parts)
+    )
+
+
+def _small_axes() -> tuple[str, str]:
+    middle = (8 + SMALL_FLOOR) / 2
+    across = (SMALL_LEFT + SMALL - 10) / 2
+    return (
+        label(across, SMALL_FLOOR + 34, "the number in the text", anchor="middle", class_="tick"),
+        label(12, middle, "cosine", anchor="middle", class_="tick",
+              transform=f"rotate(-90 12 {middle:g})"),
+    )  # fmt: skip

@@ -1,46 +1,59 @@
-"""The table of headline figures with each figure's interval and control drawn beside it."""
+"""The tables of headline figures with each figure's interval and control drawn beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import groupby
 
-from evmlx.report.format import ABSENT, at_floor, interval, known, p_number, plain
-from evmlx.report.html_svg import line, tag
-from evmlx.report.html_text import sortable_table
+from evmlx.report.format import ABSENT, MINUS, at_floor, interval, known, p_number, plain
+from evmlx.report.html_svg import label, line, tag, ticks
+from evmlx.report.html_text import sortable_table, to_html
 from evmlx.report.metrics import LABELS, MetricRow
 
 WIDTH = 150.0
+HEAD = ("figure", "value", "95% interval", "beside its control", "control", "p", "n")
 
 
-def headline_table(here: Mapping[str, MetricRow]) -> str:
-    """Sortable table of the rows of one layer."""
-    head = ["figure", "value", "95% interval", "beside its control", "control", "p", "n"]
-    body = [_cells(row) for row in here.values()]
-    key = (
-        '<p class="key">'
-        + tag(
-            "span",
-            tag(
-                "svg",
-                line(4, 8, 46, 8, "whisker-line")
-                + tag("circle", cx=26, cy=8, r=4, class_="mark c0"),
-                viewBox="0 0 50 16",
-                class_="forest",
-                aria_hidden="true",
-            ),
-        )
-        + " figure and its interval, "
-        + tag(
-            "svg",
-            line(25, 2, 25, 14, "control-line"),
-            viewBox="0 0 50 16",
-            class_="forest",
-            aria_hidden="true",
-        )
-        + " its control. Each row has a scale of its own.</p>"
+def headline_section(lines: Sequence[str], here: Mapping[str, MetricRow]) -> str:
+    """Section of headline figures, its Markdown tables drawn as the page's own.
+
+    Parameters
+    ----------
+    lines : sequence of str
+        The section's Markdown; a row of a table starts with the label of a metric.
+    here : mapping of str to MetricRow
+        Rows of one layer.
+
+    Returns
+    -------
+    str
+        HTML; what the marks mean stands over the first table.
+    """
+    html: list[str] = []
+    for tabled, group in groupby(lines, key=lambda each: each.startswith("|")):
+        block = list(group)
+        if not tabled:
+            html.append(to_html(block, lambda *_: ""))
+            continue
+        named = {each.split("|")[1].strip() for each in block}
+        rows = [row for row in here.values() if LABELS[row.metric][0] in named]
+        if not any("<table" in part for part in html):
+            html.append(_key())
+        html.append(sortable_table(HEAD, [_cells(row) for row in rows], "Figures", cards=True))
+    return "\n".join(html)
+
+
+def _key() -> str:
+    figure = line(4, 8, 46, 8, "whisker-line") + tag("circle", cx=26, cy=8, r=4, class_="mark c0")
+    figure, control = (
+        tag("svg", drawn, viewBox="0 0 50 16", class_="forest", aria_hidden="true")
+        for drawn in (figure, line(25, 2, 25, 14, "control-line"))
     )
-    return key + sortable_table(head, body, "Headline figures")
+    return (
+        f'<p class="key">{figure} figure and its interval, {control} its control. Each row has a '
+        "scale of its own, whose numbers stand under it; the thin upright line is at zero.</p>"
+    )
 
 
 def _cells(row: MetricRow) -> list[str]:
@@ -64,17 +77,23 @@ def _cells(row: MetricRow) -> list[str]:
 def _forest(row: MetricRow) -> str:
     """Interval, figure and control on one line; an image of what the row says in words."""
     ends = [v for v in (row.value, row.low, row.high, row.control) if known(v)]
+    if len(set(ends)) < 2:
+        return ""  # nothing beside which the figure could stand
     low, high = min(ends), max(ends)
-    span = (high - low) or 1.0
 
     def at(value: float) -> float:
-        return 8 + (value - low) / span * (WIDTH - 16)
+        return 16 + (value - low) / (high - low) * (WIDTH - 32)
 
-    drawn = ""
+    room = 10 / (WIDTH - 32) * (high - low)
+    drawn = line(4, 18, WIDTH - 4, 18, "scale")
+    for value in ticks(low - room, high + room, 3):
+        x = at(value)
+        drawn += line(x, 2 if value == 0 else 18, x, 21, "scale")
+        drawn += label(x, 31, f"{value:g}".replace("-", MINUS), anchor="middle")
     if known(row.low) and known(row.high):
         drawn += line(at(row.low), 9, at(row.high), 9, "whisker-line")
     if known(row.control):
         drawn += line(at(row.control), 2, at(row.control), 16, "control-line")
     if known(row.value):
         drawn += tag("circle", cx=at(row.value), cy=9, r=4, class_="mark c0")
-    return tag("svg", drawn, viewBox=f"0 0 {WIDTH:g} 18", class_="forest wide", aria_hidden="true")
+    return tag("svg", drawn, viewBox=f"0 0 {WIDTH:g} 34", class_="forest wide", aria_hidden="true")

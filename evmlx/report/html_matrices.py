@@ -47,7 +47,7 @@ def heatmap(cosine: Mapping[str, Any], shown: Mapping[str, Look], layer: int) ->
     name = f"Cosine between every two emotion vectors, layer {layer}"
     drawn = cells + branches + _edges(names, shown)
     height = size + STRIP + NAMES
-    return svg(width, height, name, drawn, len(names)) + legend(
+    return svg(width, height, name, drawn, len(names), kind="matrix") + legend(
         [shown[n] for n in shown if n in names]
     )
 
@@ -77,9 +77,9 @@ def confusions(
             parts.append(line(NAMES + STRIP + at, 0, NAMES + STRIP + at, size, "part"))
     name = f"What the probe takes for what, rows the stories' emotion, layer {layer}"
     drawn = cells + "".join(parts) + _edges(names, shown)
-    return svg(NAMES + STRIP + size + 8, size + STRIP + NAMES, name, drawn, len(names)) + legend(
-        [shown[n] for n in shown if n in names]
-    )
+    return svg(
+        NAMES + STRIP + size + 8, size + STRIP + NAMES, name, drawn, len(names), kind="matrix"
+    ) + legend([shown[n] for n in shown if n in names])
 
 
 def _cells(

@@ -18,7 +18,7 @@ from evmlx.plots.style import Look, looks
 from evmlx.report.claim import NO, PARTLY, YES
 from evmlx.report.html_browser import browser_data, browser_section, kept_texts, shown_layers
 from evmlx.report.html_curves import intensity_panels, layer_curves, rank_bars
-from evmlx.report.html_headlines import headline_table
+from evmlx.report.html_headlines import headline_section
 from evmlx.report.html_matrices import confusions, heatmap
 from evmlx.report.html_planes import overlay, principal_plane
 from evmlx.report.html_ranks import rank_dots
@@ -70,8 +70,7 @@ def report_page(
     for lines in report_sections(results, rows, corpus, plots, other_plots=False):
         name = slug(lines[0].lstrip("# "))
         if name.startswith("headline-figures"):
-            heading, notes = to_html(lines[:1], drawn.figure), to_html(lines[-1:], drawn.figure)
-            inner = heading + headline_table(at_layer(rows, results.primary)) + notes
+            inner = headline_section(lines, at_layer(rows, results.primary))
         else:
             inner = to_html(lines, drawn.figure)
         sections.append((name, lines[0].lstrip("# "), inner))

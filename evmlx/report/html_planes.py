@@ -25,7 +25,7 @@ from evmlx.report.html_svg import (
 )
 from evmlx.report.run_results import get, number
 
-WIDTH, HEIGHT = 640.0, 520.0
+OVERLAY, PLANE = (640.0, 640.0), (560.0, 500.0)  # the first holds two markers an emotion
 LEFT, RIGHT, TOP, BOTTOM = 54.0, 12.0, 12.0, 46.0
 LETTER = 6.6  # mean width of a letter at the 13 pixels of the labels
 
@@ -37,14 +37,19 @@ class Plane:
     ----------
     points : ndarray, shape (n, 2)
         What has to fit in.
+    size : tuple of float
+        Width and height of the drawing.
     """
 
-    def __init__(self, points: np.ndarray) -> None:
+    def __init__(self, points: np.ndarray, size: tuple[float, float]) -> None:
+        self.size = size
+        self.frame = (LEFT, TOP, size[0] - RIGHT, size[1] - BOTTOM)
+        room = np.array([size[0] - LEFT - RIGHT, size[1] - TOP - BOTTOM])
         low, high = np.nanmin(points, axis=0), np.nanmax(points, axis=0)
         span = np.maximum(high - low, 1e-9) * 1.16
-        self.unit = min((WIDTH - LEFT - RIGHT) / span[0], (HEIGHT - TOP - BOTTOM) / span[1])
+        self.unit = float((room / span).min())
         middle = (low + high) / 2
-        half = np.array([WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM]) / 2 / self.unit
+        half = room / 2 / self.unit
         self.low, self.high = middle - half, middle + half
 
     def at(self, points: np.ndarray) -> np.ndarray:
@@ -55,10 +60,10 @@ class Plane:
 
     def axes(self, x_title: str, y_title: str) -> str:
         """Frame, ticks and titles."""
-        floor, right = HEIGHT - BOTTOM, WIDTH - RIGHT
+        right, floor = self.frame[2:]
         parts = []
         for at, (low, high) in enumerate(zip(self.low, self.high, strict=True)):
-            for value in ticks(float(low), float(high)):
+            for value in ticks(float(low), float(high), 7):
                 x, y = self.at(np.array([value, value]))
                 name = plain(value, 2).rstrip("0").rstrip(".") or "0"
                 class_ = "zero" if value == 0 else "grid"
@@ -69,7 +74,7 @@ class Plane:
                     parts.append(line(LEFT, y, right, y, class_))
                     parts.append(label(LEFT - 6, y + 4, name, anchor="end", class_="tick"))
         centre = (TOP + floor) / 2
-        parts.append(label((LEFT + right) / 2, HEIGHT - 8, x_title, anchor="middle", class_="axis"))
+        parts.append(label((LEFT + right) / 2, floor + 38, x_title, anchor="middle", class_="axis"))
         turned = f"rotate(-90 14 {centre:g})"
         parts.append(label(14, centre, y_title, anchor="middle", class_="axis", transform=turned))
         return "".join(parts)
@@ -79,7 +84,7 @@ def overlay(fit: Mapping[str, Any], shown: Mapping[str, Look], layer: int) -> st
     """Draw the model's plane on the human one, from ``procrustes`` of a layer."""
     names = list(fit["emotions"])
     model, human = np.array(fit["model"], float), np.array(fit["human"], float)
-    plane = Plane(np.vstack([model, human]))
+    plane = Plane(np.vstack([model, human]), OVERLAY)
     places, targets = plane.at(model), plane.at(human)
     spreads = list(fit.get("covariance") or [])
     spreads += [None] * (len(names) - len(spreads))
@@ -90,7 +95,7 @@ def overlay(fit: Mapping[str, Any], shown: Mapping[str, Look], layer: int) -> st
         points.append(
             tip(
                 between(places[i], targets[i], f"stem {colour_class(look)}")
-                + marker(look, targets[i], 6, hollow=True)
+                + marker(look, targets[i], 5, hollow=True)
                 + marker(look, places[i], 7),
                 f"{name} ({look.cluster})\nmodel: valence {signed(model[i, 0])}, arousal "
                 f"{signed(model[i, 1])}\nhuman: valence {signed(human[i, 0])}, arousal "
@@ -106,10 +111,27 @@ def overlay(fit: Mapping[str, Any], shown: Mapping[str, Look], layer: int) -> st
             plane.axes("valence, standardised", "arousal, standardised"),
             *under,
             *points,
-            _names(places, names, targets),
+            _names(plane, places, names, targets),
         ]
     )
-    return svg(WIDTH, HEIGHT, name, drawn) + legend([shown[n] for n in shown if n in names])
+    clusters = legend([shown[n] for n in shown if n in names])
+    return svg(*OVERLAY, name, drawn, kind="overlay") + _whose() + clusters
+
+
+def _whose() -> str:
+    """Say what filled and hollow markers are."""
+    both = (
+        ("mark cx", "filled, with its name: the model"),
+        ("mark cx hollow", "hollow: human ratings"),
+    )
+    drawn = ((tag("circle", cx=8, cy=8, r=5, class_=classes), told) for classes, told in both)
+    items = "".join(
+        tag("li", tag("svg", dot, viewBox="0 0 16 16", aria_hidden="true") + told)
+        for dot, told in drawn
+    )
+    items += tag("li", tag("span", class_="swatch stem-key") + "the same emotion")
+    items += tag("li", tag("span", class_="swatch spread-key") + "95% of the topics drawn anew")
+    return tag("ul", items, class_="legend")
 
 
 def principal_plane(
@@ -139,7 +161,7 @@ def principal_plane(
     """
     given = np.array(coordinates, float).reshape(len(names), -1)[:, :2]
     points = np.pad(given, ((0, 0), (0, 2 - given.shape[1])))
-    here = Plane(points)
+    here = Plane(points, PLANE)
     places = here.at(points)
     rated = {w: at for at, w in enumerate(get(norms, "words") or ())}
     marks = []
@@ -155,8 +177,8 @@ def principal_plane(
         for pc in (1, 2)
     ]
     name = f"Emotions on the first two principal components, layer {layer}"
-    drawn = here.axes(titles[0], titles[1]) + "".join(marks) + _names(places, names)
-    return svg(WIDTH, HEIGHT, name, drawn) + legend([shown[n] for n in shown if n in names])
+    drawn = here.axes(titles[0], titles[1]) + "".join(marks) + _names(here, places, names)
+    return svg(*PLANE, name, drawn, kind="plane") + legend([shown[n] for n in shown if n in names])
 
 
 def _ellipse(plane: Plane, place: np.ndarray, covariance: Any, look: Look) -> str:
@@ -174,16 +196,20 @@ def _ellipse(plane: Plane, place: np.ndarray, covariance: Any, look: Look) -> st
     )
 
 
-def _names(places: np.ndarray, names: Sequence[str], others: np.ndarray | None = None) -> str:
-    """Names beside their markers, with a thin line where one had to go far."""
-    sizes = np.array([(LETTER * len(name) + 2, 15.0) for name in names])
-    frame = (LEFT, TOP, WIDTH - RIGHT, HEIGHT - BOTTOM)
-    boxes = arrange(places, sizes, frame, 1.33, others)
+def _names(
+    plane: Plane, places: np.ndarray, names: Sequence[str], others: np.ndarray | None = None
+) -> str:
+    """Names beside their markers, with a thin line from one that another marker is as near to."""
+    sizes = np.array([(LETTER * len(name) + 4, 15.0) for name in names])
+    pixel = 1.7 if others is None else 1.4  # closer to the marker where there is less room
+    boxes = arrange(places, sizes, plane.frame, pixel, others)
+    every = places if others is None else np.vstack([places, others])
     parts = []
-    for box, place, name in zip(boxes, places, names, strict=True):
-        near = np.clip(place, box[:2], box[2:])
-        if np.hypot(*(near - place)) > 12:
-            parts.append(between(place, near, "leader"))
+    for i, (box, name) in enumerate(zip(boxes, names, strict=True)):
+        away = np.linalg.norm(np.clip(every, box[:2], box[2:]) - every, axis=1)
+        if away[i] > 14 or np.delete(away, i).min(initial=np.inf) < away[i] + 3:
+            near = np.clip(places[i], box[:2], box[2:])
+            parts.append(between(places[i], near, "leader"))
         centre = (box[:2] + box[2:]) / 2
         parts.append(label(centre[0], centre[1] + 4.5, name, anchor="middle", class_="name"))
     return tag("g", "".join(parts), class_="names")

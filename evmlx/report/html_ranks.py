@@ -13,7 +13,7 @@ from evmlx.report.html_curves import WIDTH, Scale, panel
 from evmlx.report.html_svg import colour_class, label, line, svg, tag, tip
 from evmlx.report.run_results import RunResults
 
-ROW, NAMES = 23.0, 104.0
+ROW, NAMES = 26.0, 104.0
 UNKNOWN = Look(UNCLUSTERED, "#8a8a8a", "o")
 
 
@@ -24,7 +24,10 @@ def rank_dots(results: RunResults, shown: Mapping[str, Look]) -> str:
     drawn = "".join(
         panel(one.label.replace("\n", " "), _rows(one, emotions, last, shown)) for one in batteries
     )
-    keys = (("c0", "the model's vectors"), ("cx hollow", "word counts of the stories"))
+    keys = (
+        ("cx", "filled, in the cluster's colour: the model's vectors"),
+        ("cx hollow", "hollow: word counts of the stories"),
+    )
     names = "".join(
         tag(
             "li",
@@ -54,20 +57,24 @@ def _rows(one: TargetRanks, emotions: Sequence[str], last: int, shown: Mapping[s
         told = f"{emotion}\nranks by the vectors: {_listed(model)}"
         if words:
             told += f"\nby word counts: {_listed(words)}"
-        inner = line(x.start - 6, y, x.end, y, "grid")
-        inner += _dots(x, y + 4.5, words, "mark cx hollow")
-        inner += _dots(x, y - 3, model, f"mark {colour_class(look)}")
+        below = y + ROW / 2
+        inner = tag("rect", x=0, y=y - ROW / 2, width=WIDTH, height=ROW, class_="catch")
+        inner += line(0, below, x.end + 6, below, "grid")
+        inner += _dots(x, y + 6, words, "mark cx hollow")
+        inner += _dots(x, y - 5, model, f"mark {colour_class(look)}")
         inner += label(NAMES, y + 4, emotion, anchor="end", class_="name")
         parts.append(tip(inner, told))
     for value in (1, *range(5, last + 1, 5)):
         parts.append(label(x(value), bottom + 14, str(value), anchor="middle", class_="tick"))
     name = f"Rank of the right emotion, {one.label}".replace("\n", " ")
-    return svg(WIDTH, bottom + 20, name, "".join(parts))
+    title = f"rank, 1 (best) to {last}"
+    parts.append(label((x.start + x.end) / 2, bottom + 32, title, anchor="middle", class_="tick"))
+    return svg(WIDTH, bottom + 38, name, "".join(parts))
 
 
 def _dots(x: Scale, y: float, ranks: Sequence[int], classes: str) -> str:
     return "".join(
-        tag("circle", cx=x(rank), cy=y, r=2.7 * math.sqrt(count), class_=classes)
+        tag("circle", cx=x(rank), cy=y, r=2.6 * math.sqrt(count), class_=classes)
         for rank, count in sorted(Counter(ranks).items())
     )
 

@@ -51,8 +51,13 @@ def path(points: Sequence[tuple[float, float]], class_: str, close: bool = False
     return tag("path", d=d + ("Z" if close else ""), class_=class_)
 
 
-def svg(width: float, height: float, name: str, content: str, columns: int = 0) -> str:
-    """Plot with a name that is read out; ``columns`` > 0 where arrow keys move in a grid."""
+def svg(
+    width: float, height: float, name: str, content: str, columns: int = 0, kind: str = ""
+) -> str:
+    """Plot with a name that is read out; ``columns`` > 0 where arrow keys move in a grid.
+
+    ``kind`` is a further class, by which the style sheet gives the plot its width.
+    """
     return tag(
         "svg",
         content,
@@ -60,7 +65,7 @@ def svg(width: float, height: float, name: str, content: str, columns: int = 0) 
         role="group",
         aria_label=f"{name}. Arrow keys move through the values.",
         tabindex="0",
-        class_="chart",
+        class_=f"chart {kind}".strip(),
         data_columns=columns or None,
     )
 
@@ -115,7 +120,13 @@ def legend(shown: Sequence[Look]) -> str:
             + escape(k.cluster))
         for k in dict.fromkeys(shown)
     )  # fmt: skip
-    return tag("ul", items, class_="legend")
+    return tag("ul", items, class_="legend clusters")
+
+
+def key(items: Sequence[tuple[str, str]]) -> str:
+    """Legend of lines and surfaces: pairs of a swatch's classes and what it stands for."""
+    listed = (tag("li", tag("span", class_=f"swatch {k}") + escape(name)) for k, name in items)
+    return tag("ul", "".join(listed), class_="legend")
 
 
 def ticks(low: float, high: float, about: int = 5) -> list[float]:

@@ -139,8 +139,14 @@ def _table(block: Sequence[str], heading: str) -> str:
     return sortable_table([inline(cell) for cell in head], cells, heading)
 
 
-def sortable_table(head: Sequence[str], body: Sequence[Sequence[str]], name: str) -> str:
-    """Table whose columns a script can sort; cells are HTML, the first of a row its heading."""
+def sortable_table(
+    head: Sequence[str], body: Sequence[Sequence[str]], name: str, cards: bool = False
+) -> str:
+    """Table whose columns a script can sort; cells are HTML, the first of a row its heading.
+
+    With ``cards`` every cell says what it is, and the style sheet makes each row a block of its
+    own where the page is narrow.
+    """
     top = "".join(f'<th scope="col">{cell}</th>' for cell in head)
     rows = []
     for row in body:
@@ -149,11 +155,19 @@ def sortable_table(head: Sequence[str], body: Sequence[Sequence[str]], name: str
         cells = (
             f'<td class="absent" colspan="{len(told)}">{told[0]}</td>'
             if wide
-            else "".join(f"<td>{_stacked(cell)}</td>" for cell in told)
+            else "".join(
+                f"<td{_named(column) if cards else ''}>{_stacked(cell)}</td>"
+                for column, cell in zip(head[1:], told, strict=False)
+            )
         )
         rows.append(f'<tr><th scope="row">{row[0]}</th>{cells}</tr>')
-    table = f'<table class="sortable"><thead><tr>{top}</tr></thead><tbody>'
+    classes = "sortable cards" if cards else "sortable"
+    table = f'<table class="{classes}"><thead><tr>{top}</tr></thead><tbody>'
     return scrolled(f"{table}{''.join(rows)}</tbody></table>", name)
+
+
+def _named(column: str) -> str:
+    return f' data-label="{escape(column, quote=True)}"'
 
 
 def _stacked(cell: str) -> str:

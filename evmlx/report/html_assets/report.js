@@ -72,6 +72,14 @@
     chart.addEventListener("blur", hide);
   }
 
+  // What is wider than the page says so.
+  const wide = new ResizeObserver((seen) => {
+    for (const { target } of seen) {
+      target.classList.toggle("more", target.scrollWidth > target.clientWidth + 1);
+    }
+  });
+  for (const one of document.querySelectorAll(".scroll")) wide.observe(one);
+
   // Tables that a click on a heading sorts.
   const figure = (cell) => {
     const found = cell.textContent.replace(/\u2212/g, "-").replace(/,(?=\d{3})/g, "")
@@ -81,7 +89,8 @@
   for (const table of document.querySelectorAll("table.sortable")) {
     const body = table.tBodies[0];
     [...table.tHead.rows[0].cells].forEach((head, column) => {
-      const told = [...body.rows].some((row) => row.cells[column]?.textContent.trim());
+      const told = [...body.rows].some((row) => row.cells[column]?.textContent.trim()
+        && !row.cells[column].querySelector("svg"));
       if (!told) return; // a column of drawings has no order
       const press = document.createElement("button");
       press.type = "button";
