@@ -27,6 +27,7 @@ from evmlx.report.html_browser import (
     shown_layers,
     usual_scores,
 )
+from evmlx.report.html_glossary import explained, linked
 from evmlx.report.html_page import report_page
 from evmlx.report.html_svg import ticks
 from evmlx.report.html_text import inline, to_html
@@ -256,6 +257,36 @@ def test_layers_and_texts_are_kept_to_what_a_page_can_hold(corpus: Corpus) -> No
     assert sum(len(one.text) for one in kept if one.kind == "story") <= MAX_TEXT
     assert [one for one in kept if one.kind != "story"] == told[100:]
     assert kept_texts(told) == told
+
+
+def test_words_are_linked_to_what_they_mean(html: str, page: Page) -> None:
+    found = re.findall(r'<a class="word" href="#(word-[^"]*)">([^<]*)</a>', html)
+    entries = dict(re.findall(r'<li id="(word-[^"]*)"><strong>([^<]*):</strong>', html))
+    assert len(entries) > 5 and {name for name, _ in found} <= set(entries) <= set(page.ids)
+    for name, word in found:
+        heads = [head.strip().lower() for head in entries[name].split(",")]
+        assert word.lower() in heads or word.lower().removesuffix("s") in heads
+    for section in html.split("<section")[1:]:  # once a section, not in tables, plots and texts
+        names = re.findall(r'class="word" href="#([^"]*)"', section)
+        assert len(names) == len(set(names))
+        outside = r"<(table|svg|code|script)\b.*?</\1>"
+        for closed in re.finditer(outside, section, flags=re.DOTALL):
+            assert 'class="word"' not in closed[0]
+
+
+def test_a_word_is_linked_once_and_only_by_itself() -> None:
+    given = "<ul><li><strong>Layer, block:</strong> a</li><li><strong>p:</strong> b</li></ul>"
+    shown, words = explained(given)
+    assert words == {"Layer": "word-layer-block", "block": "word-layer-block", "p": "word-p"}
+    assert Page(shown).ids == ["word-layer-block", "word-p"]
+    text = "<p>layers, a block, multi-layer <code>p</code> at P, p and p &amp;p</p><h2>p</h2>"
+    html = linked(text, words)
+    assert re.findall(r'<a class="word" href="#([^"]*)">([^<]*)</a>', html) == [
+        ("word-layer-block", "layers"),
+        ("word-p", "p"),
+    ]
+    assert re.sub(r"</?a[^>]*>", "", html) == text and "P, <a" in html
+    assert linked(text, {}) == text
 
 
 def test_markdown_of_a_section() -> None:

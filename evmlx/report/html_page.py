@@ -18,6 +18,7 @@ from evmlx.plots.style import Look, looks
 from evmlx.report.claim import NO, PARTLY, YES
 from evmlx.report.html_browser import browser_data, browser_section, kept_texts, shown_layers
 from evmlx.report.html_curves import intensity_panels, layer_curves, rank_bars
+from evmlx.report.html_glossary import explained, linked
 from evmlx.report.html_headlines import headline_section
 from evmlx.report.html_matrices import confusions, heatmap
 from evmlx.report.html_planes import overlay, principal_plane
@@ -75,13 +76,16 @@ def report_page(
             inner = to_html(lines, drawn.figure)
         sections.append((name, lines[0].lstrip("# "), inner))
     sections.insert(-3, ("story-browser", "Story browser", _browser(results, corpus, told, drawn)))
+    glossary, words = explained(sections[-1][2])
+    inners = [*(linked(inner, words) for _, _, inner in sections[:-1]), glossary]
     body = "\n".join(
-        f'<section aria-labelledby="{name}">\n{inner}\n</section>' for name, _, inner in sections
+        f'<section aria-labelledby="{name}">\n{inner}\n</section>'
+        for (name, _, _), inner in zip(sections, inners, strict=True)
     )
     links = "".join(
         f'<li><a href="#{name}">{inline(heading)}</a></li>' for name, heading, _ in sections
     )
-    return _document(results, _verdict(results, rows), links, body)
+    return _document(results, linked(_verdict(results, rows), words), links, body)
 
 
 def _document(results: RunResults, verdict: str, links: str, body: str) -> str:
