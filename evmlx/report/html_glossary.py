@@ -13,7 +13,7 @@ from evmlx.report.html_text import slug
 _ENTRY = re.compile(r"<li><strong>([^<]*):</strong>")
 _TAG = re.compile(r"(<[^>]*>)")
 PROSE = {"p", "li", "figcaption"}
-CLOSED = {"a", "code", "button", "script", "svg", "label"}  # nothing in these is linked
+CLOSED = {"a", "code", "button", "script", "svg", "label"}  # nothing in these, or in a legend
 
 
 def explained(html: str) -> tuple[str, dict[str, str]]:
@@ -71,15 +71,17 @@ def linked(html: str, words: Mapping[str, str]) -> str:
         used.add(name)
         return f'<a class="word" href="#{name}">{found[0]}</a>'
 
-    parts, open_tags = [], [""]
+    parts: list[str] = []
+    within: list[tuple[str, bool]] = []  # open tags that matter, and whether they are prose
     for part in _TAG.split(html):
         if part.startswith("</"):
-            open_tags = open_tags[:-1] if open_tags[-1] == part[2:-1] else open_tags
+            if within and within[-1][0] == part[2:-1]:
+                within.pop()
         elif part.startswith("<"):
             name = re.split(r"[\s>]", part[1:], maxsplit=1)[0]
-            if name in PROSE | CLOSED:
-                open_tags.append(name)
-        elif PROSE & set(open_tags) and not CLOSED & set(open_tags):
+            if name in PROSE | CLOSED or 'class="legend' in part:
+                within.append((name, name in PROSE))
+        elif within and all(prose for _, prose in within):
             part = pattern.sub(link, part)
         parts.append(part)
     return "".join(parts)

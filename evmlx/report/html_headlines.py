@@ -52,7 +52,7 @@ def _key() -> str:
     )
     return (
         f'<p class="key">{figure} figure and its interval, {control} its control. Each row has a '
-        "scale of its own, whose numbers stand under it; the thin upright line is at zero.</p>"
+        "scale of its own, its numbers below; a thin line marks zero.</p>"
     )
 
 
