@@ -133,15 +133,21 @@ def test_words_are_linked_to_what_they_mean(html: str, page: Page) -> None:
 
 
 def test_a_word_is_linked_once_and_only_by_itself() -> None:
-    given = "<ul><li><strong>Layer, block:</strong> a</li><li><strong>p:</strong> b</li></ul>"
+    entry = "<li><strong>{}:</strong> a</li>".format
+    given = f"<ul>{entry('Layer, block')}{entry('p')}{entry('Emotion vector')}</ul>"
     shown, words = explained(given)
-    assert words == {"Layer": "word-layer-block", "block": "word-layer-block", "p": "word-p"}
-    assert Page(shown).ids == ["word-layer-block", "word-p"]
-    text = "<p>layers, a block, multi-layer <code>p</code> at P, p and p &amp;p</p><h2>p</h2>"
+    layer, vector = "word-layer-block", "word-emotion-vector"
+    assert words == {"Layer": layer, "block": layer, "p": "word-p", "Emotion vector": vector}
+    assert Page(shown).ids == [layer, "word-p", vector]
+    text = (
+        "<p>layers, multi-layer, a block, layer <code>p</code> at P, p and p &amp;p</p><h2>p</h2>"
+    )
+    text += '<ul class="legend"><li>emotion vector</li></ul><p>emotion vectors</p>'
     html = linked(text, words)
     assert re.findall(r'<a class="word" href="#([^"]*)">([^<]*)</a>', html) == [
-        ("word-layer-block", "layers"),
+        (layer, "block"),
         ("word-p", "p"),
+        (vector, "emotion vectors"),
     ]
     assert re.sub(r"</?a[^>]*>", "", html) == text and "P, <a" in html
     assert linked(text, {}) == text

@@ -49,8 +49,9 @@ def linked(html: str, words: Mapping[str, str]) -> str:
     html : str
         A section.
     words : mapping of str to str
-        Id of the entry for each word; a word counts with a plural s, and in lower case where it
-        starts with one capital.
+        Id of the entry for each word. One that is a capital and small letters counts in small
+        letters too, and of several words in the plural; a single one does not, whose plural is
+        often another word: blocks of a matrix, scenes as such.
 
     Returns
     -------
@@ -88,10 +89,11 @@ def linked(html: str, words: Mapping[str, str]) -> str:
 
 
 def _form(word: str) -> str:
-    """Pattern of a word by itself; p alone has no plural and no capital."""
+    """Pattern of a word by itself; p has no capital."""
     first = word[0]
     if len(word) > 1 and word[1:] == word[1:].lower() and first.isalpha():
-        body = f"[{first.upper()}{first.lower()}]{re.escape(word[1:])}s?"
+        plural = "s?" if " " in word else ""
+        body = f"[{first.upper()}{first.lower()}]{re.escape(word[1:])}{plural}"
     else:
         body = re.escape(word)
     return rf"(?<![\w&#-]){body}(?![\w-])"
