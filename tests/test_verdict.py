@@ -30,9 +30,9 @@ def test_probe_verdict_goes_by_the_paired_gain() -> None:
     assert probe_claim(accuracy, gain, 0.05).answer == YES
     unsure = replace(gain, low=-0.001)
     claim = probe_claim(accuracy, unsure, 0.05)
-    assert claim.answer == NO and "does not beat TF-IDF on the same folds" in claim.text
+    assert claim.answer == NO and "can be had from the words alone" in claim.text
     claim = probe_claim(accuracy, replace(gain, value=-0.03, low=-0.05, high=-0.01), 0.05)
-    assert claim.answer == NO and "is worse than TF-IDF" in claim.text
+    assert claim.answer == NO and "the words alone do better" in claim.text
 
 
 def test_probe_verdict_without_a_paired_gain() -> None:
@@ -44,9 +44,10 @@ def test_probe_verdict_without_a_paired_gain() -> None:
 
 def test_cohesion_verdict() -> None:
     found = row("cluster_cohesion", 0.2, low=0.1, high=0.3, control=0.0, p=0.01, draws=99)
-    claim = cohesion_claim(found, ["Despair"])
-    assert claim.answer == YES and "(the smallest that 99 draws allow)" in claim.text
-    assert "Not on its own: Despair" in claim.text
+    claim = cohesion_claim(found, {"Fear": True, "Despair": False, "Anger": False})
+    assert claim.answer == PARTLY and "(the smallest that 99 draws allow)" in claim.text
+    assert "On their own Fear do; Despair and Anger are not shown to." in claim.text
+    assert cohesion_claim(found, {"Fear": True}).answer == cohesion_claim(found).answer == YES
     assert cohesion_claim(replace(found, p=0.05)).answer == NO
     assert cohesion_claim(replace(found, low=-0.01)).answer == NO
     assert cohesion_claim(replace(found, value=-0.2, low=None)).answer == NO
@@ -110,6 +111,8 @@ def test_affect_verdict(
     claim = affect_claim(rows)
     assert claim.answer == answer
     assert ("against −0.40 with ratings permuted" in claim.text) == (answer != UNKNOWN)
+    assert ("Valence and arousal can. " in claim.text) == (answer == YES)
+    assert ("rousal can" in claim.text) == (answer in (YES, PARTLY))
 
 
 def test_verdict_goes_by_norm_axes_where_there_are_any() -> None:
@@ -118,11 +121,11 @@ def test_verdict_goes_by_norm_axes_where_there_are_any() -> None:
         for pc in (1, 2)
         for n in ("valence", "arousal")
     }
-    assert [c.question for c in verdict(rows, 0.05, [])] == [circumplex_claim(rows).question]
+    assert [c.question for c in verdict(rows, 0.05, {})] == [circumplex_claim(rows).question]
     axes = {
         f"norm_axis_{n}_r": row(f"norm_axis_{n}_r", 0.6, p=0.01) for n in ("valence", "arousal")
     }
-    (claim,) = verdict({**rows, **axes}, 0.05, [])
+    (claim,) = verdict({**rows, **axes}, 0.05, {})
     assert claim.answer == YES and "Of the two main directions, PC1 follows neither" in claim.text
 
 
@@ -135,12 +138,19 @@ def test_verdict_says_what_the_words_alone_give() -> None:
         "cluster_cohesion": row("cluster_cohesion", 0.2, low=0.1, high=0.3, control=0.0, p=0.01),
         "rsa_text": row("rsa_text", 0.64, low=0.5, high=0.7, ceiling=0.97),
     }
-    probe, cohesion = verdict(rows, 0.05, [])
-    assert probe.text.endswith("Within scenes: 0.840 [0.800, 0.880], TF-IDF 0.600.")
-    assert "correlate +0.64 [0.50, 0.70] with these; at most 0.97" in cohesion.text
+    probe, cohesion = verdict(rows, 0.05, {})
+    assert "Between tellings of one event: 0.840 [0.800, 0.880] against 0.600 (" in probe.text
+    assert "correlate +0.64 [0.50, 0.70] with the vectors'; at most 0.97" in cohesion.text
+    assert "much the same way" not in cohesion.text
+    alike = {**rows, "rsa_text": replace(rows["rsa_text"], value=0.8)}
+    assert "much the same way" in verdict(alike, 0.05, {})[1].text
     words = row("cluster_cohesion_corrected", 0.2, control=0.12, control_name="TF-IDF means")
-    _, cohesion = verdict({**rows, words.metric: words}, 0.05, [])
-    assert "They cohere by +0.12 where the vectors do by +0.20" in cohesion.text
+    _, cohesion = verdict({**rows, words.metric: words}, 0.05, {})
+    assert "word counts have 0.120, the vectors 0.200" in cohesion.text
+    auc = row("probe_macro_auc_gain", 0.005, low=0.002, high=0.008)
+    assert "somewhat better" in verdict({**rows, auc.metric: auc}, 0.05, {})[0].text
+    unsure = replace(auc, low=-0.001)
+    assert "somewhat better" not in verdict({**rows, auc.metric: unsure}, 0.05, {})[0].text
 
 
 def test_verdict_on_feelings_that_grow() -> None:
@@ -149,7 +159,7 @@ def test_verdict_on_feelings_that_grow() -> None:
 
     def said(found: MetricRow, *others: MetricRow) -> str:
         rows = {row.metric: row for row in (good, found, *others)}
-        return verdict(rows, 0.05, [])[0].text
+        return verdict(rows, 0.05, {})[0].text
 
     assert "Scores grow with what makes a feeling stronger" in said(grows)
     for unsure in (replace(grows, p=0.06), replace(grows, low=-0.1), replace(grows, value=-0.6)):
@@ -168,8 +178,10 @@ def test_implicit_verdict() -> None:
     claim = implicit_claim([good, poor])
     assert claim.answer == PARTLY and "For messages that is no more than chance." in claim.text
     assert "(chance 5%)" in claim.text
-    assert implicit_claim([poor]).answer == implicit_claim([replace(poor, p=0.3)]).answer == NO
-    claim = implicit_claim([replace(poor, p=0.002)])
+    assert (
+        implicit_claim([poor]).answer == implicit_claim([replace(poor, p_chance=0.3)]).answer == NO
+    )
+    claim = implicit_claim([replace(poor, p_chance=0.002)])
     assert claim.answer == PARTLY and "though the mean rank is better (p = 0.0020)" in claim.text
     assert implicit_claim([replace(good, value=None, reason="no texts")]).answer == UNKNOWN
 

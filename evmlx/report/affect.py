@@ -9,6 +9,7 @@ from typing import Any
 from evmlx.report.format import (
     ABSENT,
     interval,
+    literal,
     p_number,
     percent,
     picture,
@@ -24,7 +25,7 @@ OVERLAY = (
     "which are where people rate the words. A line joins the two places of an emotion: short "
     "lines are agreement. Ellipses hold 95% of the places that the emotion takes when the topics "
     "are drawn anew; where two overlap, the order of the two emotions is not known. The same "
-    "marker is the same cluster."
+    "marker is the same cluster. Colours are those of the clusters."
 )
 SIDE_BY_SIDE = (
     "Left, where the model has the emotions: first two principal components of their unit "
@@ -40,7 +41,11 @@ def circumplex_section(results: RunResults, plots: set[str]) -> list[str]:
     if "circumplex" not in results.stages:
         return []
     layer = results.layer("circumplex", results.primary)
-    lines = ["## Human valence and arousal", "", *_axes(layer)]
+    source = get(results.stages["circumplex"], "norms", "source")
+    lines = ["## Human valence and arousal", ""]
+    if source:
+        lines += [f"Ratings of the emotion words by people: {literal(source)}.", ""]
+    lines += _axes(layer)
     name = f"circumplex_layer_{results.primary}"
     if f"{name}.png" in plots:
         fitted = bool(get(layer, "procrustes", "model"))
@@ -79,7 +84,7 @@ def _axes(layer: Mapping[str, Any]) -> list[str]:
         body.append([norm, f"**{signed(number(axis, 'r'))}**", wide, bounds, null, p, count])
     return [
         *table(
-            ["norm axis", "r", "95%, emotions", "95%, topics", "ratings permuted", "p", "emotions"],
+            ["rating", "r", "95%, emotions", "95%, topics", "ratings permuted", "p", "emotions"],
             body,
         ),
         "",
@@ -87,7 +92,10 @@ def _axes(layer: Mapping[str, Any]) -> list[str]:
         "left out; r compares predictions with ratings. This is the figure to go by. Leaving one "
         "out pulls the mean the other way, so that permuted ratings give less than zero. The "
         "interval over emotions is for what other emotions would give; that over topics only for "
-        "what other stories of these emotions would.",
+        "what other stories of these emotions would. p asks whether these emotions' ratings are "
+        "read off better than the same ratings dealt at random, each rating for itself, so that "
+        "it can be small where the interval over other emotions is wide. Words are no control "
+        "here: the section above has what ratings explain beyond them.",
         "",
     ]
 
@@ -101,9 +109,9 @@ def _fit(layer: Mapping[str, Any]) -> list[str]:
         return [f"Fit of the two planes not computed: {why}.", ""]
     return [
         f"The fitted planes share {percent(number(fit, 'r2'))} of their variance "
-        f"(p = {p_number(number(fit, 'p'))}). Words permuted share "
-        f"{percent(number(fit, 'null_mean'))}: two planes of few points can always be turned "
-        "towards each other a good way.",
+        f"(p = {p_number(number(fit, 'p'))}). Ratings permuted share "
+        f"{percent(number(fit, 'null_mean'))}: with few points, even random planes can be aligned "
+        "partly.",
         "",
     ]
 
@@ -120,7 +128,7 @@ def _components(
             both = f"{p_number(p)} ({p_number(corrected)})" if math.isfinite(corrected) else ""
             cells += [signed(number(found, f"{norm}_r")), both or p_number(p)]
         body.append(cells)
-    head = ["", "variance", "valence r", "p", "arousal r", "p", "dominance r", "p"]
+    head = ["component", "variance", "valence r", "p", "arousal r", "p", "dominance r", "p"]
     draws = get(results.stages["circumplex"], "permutations")
     by = f" by {draws:,} permutations of the words" if isinstance(draws, int) else ""
     lines = [

@@ -22,10 +22,11 @@ from evmlx.report.metrics_geometry import stepped_up
 from evmlx.report.run_results import RunResults, get, number, reason
 
 
-def loose_clusters(results: RunResults) -> list[str]:
-    """Clusters of two or more emotions that are not told from emotions dealt at random."""
+def coherent_clusters(results: RunResults) -> dict[str, bool]:
+    """Whether each cluster of two or more emotions is told from emotions dealt at random."""
     found = get(results.layer("geometry", results.primary), "cosine", "clusters") or {}
-    return [name for name, cluster in found.items() if number(cluster, "p") >= ALPHA]
+    ps = {name: number(cluster, "p") for name, cluster in found.items()}
+    return {name: p < ALPHA for name, p in ps.items() if math.isfinite(p)}
 
 
 def geometry_section(results: RunResults, plots: set[str]) -> list[str]:
@@ -43,7 +44,7 @@ def geometry_section(results: RunResults, plots: set[str]) -> list[str]:
             "similarity (the tree on the right), without knowing the clusters; where the strip "
             "of cluster colours falls into unbroken blocks, the model groups emotions as the "
             "clusters do. The mean over emotions has been taken out, so that the cosines centre "
-            "a little below zero.",
+            f"a little below zero.{_unbroken(get(layer, 'cosine'))}",
         )
     lines += _clusters(get(layer, "cosine"))
     lines += _against_words(layer)
@@ -62,6 +63,24 @@ def geometry_section(results: RunResults, plots: set[str]) -> list[str]:
     return lines
 
 
+def _unbroken(cosine: Any) -> str:
+    """Count the clusters whose emotions stand side by side in the order of the plot."""
+    from evmlx.plots.draw import defined_cosines, similarity_order
+
+    matrix, emotions = defined_cosines(cosine)
+    order, _ = similarity_order(matrix)
+    place = {emotions[row]: at for at, row in enumerate(order)}
+    clusters = [get(found, "emotions") or () for found in (get(cosine, "clusters") or {}).values()]
+    places = [[place[e] for e in members if e in place] for members in clusters]
+    several = [at for at in places if len(at) > 1]
+    whole = [at for at in several if max(at) - min(at) + 1 == len(at)]
+    names = len(several)
+    if not names:
+        return ""
+    together = len(whole) or "none"
+    return f" Of the {names} clusters of several emotions, {together} stand together here."
+
+
 def _clusters(cosine: Any) -> list[str]:
     lines = []
     if reason(cosine):
@@ -76,7 +95,11 @@ def _clusters(cosine: Any) -> list[str]:
         body.append([literal(f"{cluster}: {members}"), *cells, bounds, p_number(p) + floor])
     if body:
         lines += table(["cluster", "within", "to others", "difference", "95%", "p"], body)
-        note = "A cluster of one emotion has nothing within. p is for each cluster alone."
+        note = (
+            "The clusters come with the corpus, not from any model. Within, to others: mean "
+            "cosine; their difference is of unrounded figures. A cluster of one emotion has no "
+            "pairs to average. p is for each cluster alone."
+        )
         lines += ["", note + dagger(body, get(cosine, "permutation", "draws")), ""]
     return lines
 
@@ -100,7 +123,7 @@ def _against_words(layer: Mapping[str, Any]) -> list[str]:
         "Every pair of emotions has a cosine in the model, and another among mere word counts; r "
         "is the rank correlation of the two lists. Near the ceiling, the words explain the "
         "model's geometry; near zero, it is the model's own. The last row asks what human ratings "
-        "explain beyond the words.",
+        "explain beyond the words. p by permuting the emotions.",
     ]
     if math.isfinite(number(reliability, "spearman_brown")):
         halves = interval(

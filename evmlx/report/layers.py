@@ -24,7 +24,8 @@ def layers_section(
             "Probe accuracy, cohesion and correlations over layers",
             "The headline figures at every sampled layer, with 95% intervals. The primary layer "
             "(grey) was fixed beforehand at two thirds of the depth, not chosen on these curves; "
-            "the best point of a curve is biased upwards.",
+            "the best point of a curve is biased upwards. Dashed: the control, word counts where "
+            "the figure has them. Messages: mean over tokens.",
         )
     wanted = {"probe": "probe_accuracy", "cohesion": "cluster_cohesion"}
     if any(row.metric.startswith("norm_axis") for row in rows):
@@ -98,13 +99,14 @@ def _health(results: RunResults) -> list[str]:
         body.append([str(layer), held if count else "none", largest, spread])
     if not body:
         return []
-    head = ["layer", "neutral components (variance)", "largest dimension's share", "vector norms"]
+    head = ["layer", "neutral components (variance)", "largest dimension's share"]
+    head.append("lengths of the vectors")
     return [
         "",
         *table(head, body),
         "",
         "Neutral components were projected out of every vector. Where one dimension holds more "
-        "than 10% of the squared norm, cosines are much its own. Norms are relative to the "
-        "stories' mean residual norm at the layer.",
+        "than 10% of the squared length, it dominates the cosines. Lengths are relative to the "
+        "mean length of the stories' residuals at the layer.",
         *without_outliers(results),
     ]

@@ -28,8 +28,8 @@ class MetricRow:
     control_name : str or None
         What the control is.
     p : float or None
-        Permutation p. Of a component's correlation: corrected over the components. Of an
-        implicit battery: that of the mean rank, targets permuted.
+        Of the figure against its control. Of a component's correlation: corrected over the
+        components.
     layer : int
         Sampled layer.
     draws : int or None
@@ -40,6 +40,9 @@ class MetricRow:
         The highest value that the noise of the vectors allows, where that is known.
     basis : str or None
         Which of several ways of scoring the figure was taken from, where there are several.
+    p_chance : float or None
+        Of an implicit battery: that of the mean rank against guessing, targets permuted. Where
+        words are the control, it says nothing about them.
     """
 
     metric: str
@@ -55,23 +58,41 @@ class MetricRow:
     reason: str | None = None
     ceiling: float | None = None
     basis: str | None = None
+    p_chance: float | None = None
 
 
+HEADLINES = (  # shown first, the others after them
+    "probe_accuracy",
+    "probe_gain",
+    "probe_within_scene",
+    "probe_within_scene_gain",
+    "cluster_cohesion",
+    "rsa_text",
+    "norm_axis_valence_r",
+    "norm_axis_arousal_r",
+    "implicit_situation_top1",
+    "implicit_situation_gain",
+    "implicit_message_top1",
+    "implicit_message_gain",
+    "intensity_difference",
+)
 LABELS = {  # metric: (what the report calls it, decimals, what n counts)
     "probe_accuracy": ("Probe accuracy, unseen topics", 3, "stories"),
     "probe_gain": ("Probe's gain over TF-IDF", 3, "stories"),
     "probe_style_gain": ("Probe's gain over style alone", 3, "stories"),
     "probe_within_scene": ("Probe accuracy within scenes", 3, "stories"),
+    "probe_within_scene_gain": ("Probe's gain over TF-IDF within scenes", 3, "stories"),
     "probe_leave_one_domain_out": ("Probe accuracy, unseen domains", 3, "stories"),
     "nearest_vector": ("Nearest vector, unseen topics", 3, "stories"),
     "probe_selectivity": ("Selectivity of the probe", 3, "stories"),
     "probe_macro_auc": ("Probe, macro AUC", 3, "stories"),
+    "probe_macro_auc_gain": ("Probe, macro AUC beyond TF-IDF's", 3, "stories"),
     "cluster_cohesion": ("Cohesion of clusters (cosine)", 3, "emotions"),
     "cluster_cohesion_corrected": ("Cohesion without the vectors' noise", 3, "emotions"),
     "reliability": ("Reliability of the cosines", 2, "emotions"),
-    "rsa_text": ("Cosines beside those of TF-IDF, RSA", 2, "pairs"),
-    "rsa_embedding": ("Cosines beside token embeddings', RSA", 2, "pairs"),
-    "rsa_norms_partial": ("Cosines beside human ratings, TF-IDF taken out", 2, "emotions"),
+    "rsa_text": ("Likeness of the cosines to TF-IDF's, RSA", 2, "pairs"),
+    "rsa_embedding": ("Likeness of the cosines to token embeddings', RSA", 2, "pairs"),
+    "rsa_norms_partial": ("Likeness to human ratings, TF-IDF taken out, RSA", 2, "pairs"),
     "norm_axis_valence_r": ("Valence read off the vectors, r", 2, "emotions"),
     "norm_axis_arousal_r": ("Arousal read off the vectors, r", 2, "emotions"),
     "norm_axis_dominance_r": ("Dominance read off the vectors, r", 2, "emotions"),

@@ -49,7 +49,7 @@ def geometry_rows(results: RunResults, layer: int) -> list[MetricRow]:
             MetricRow(
                 "rsa_norms_partial",
                 **figure(norms, "partial_r", "partial_low", "partial_high"),
-                n=whole(get(norms, "n")),
+                n=_pairs(whole(get(norms, "n"))),
                 control=0.0,
                 control_name="emotions permuted",
                 p=finite(number(norms, "partial_p")),
@@ -58,6 +58,10 @@ def geometry_rows(results: RunResults, layer: int) -> list[MetricRow]:
             )
         )
     return rows
+
+
+def _pairs(emotions: int | None) -> int | None:
+    return None if emotions is None else emotions * (emotions - 1) // 2
 
 
 def _cohesion(cosine: Any, layer: int) -> list[MetricRow]:
@@ -117,11 +121,11 @@ def circumplex_rows(results: RunResults, layer: int) -> list[MetricRow]:
     for norm in NORMS:
         axis = get(found, "norm_axis", norm)
         if isinstance(axis, Mapping):
-            row = _permuted(f"norm_axis_{norm}_r", axis, "r", "norms permuted", layer)
+            row = _permuted(f"norm_axis_{norm}_r", axis, "r", "ratings permuted", layer)
             rows.append(_over_emotions(row, axis))
     fit = get(found, "procrustes")
     if isinstance(fit, Mapping):
-        rows.append(_permuted("procrustes_r2", fit, "r2", "words permuted", layer))
+        rows.append(_permuted("procrustes_r2", fit, "r2", "ratings permuted", layer))
     return rows + _components(results, layer)
 
 
@@ -165,7 +169,7 @@ def _components(results: RunResults, layer: int) -> list[MetricRow]:
                     high=finite(high),
                     n=rated or None,
                     control=0.0,
-                    control_name="norms permuted",
+                    control_name="ratings permuted",
                     p=finite(corrected_p(by_pc.get(pc), norm)),
                     layer=layer,
                     draws=whole(get(stage, "permutations")),

@@ -24,14 +24,19 @@ def probe_rows(results: RunResults, layer: int) -> list[MetricRow]:
             rows.append(_beyond(metric, gain, "gain", "no gain", count, layer))
     within = get(text, "within_scene") or get(text, "within_scene_tfidf")
     domains = get(text, "tfidf_leave_one_domain_out")
+    means = get(text, "tfidf_nearest")
     for metric, key, control, name in (
         ("probe_within_scene", "within_scene", within, "TF-IDF less its scene mean"),
         ("probe_leave_one_domain_out", "leave_one_domain_out", domains, TFIDF),
-        ("nearest_vector", "nearest", get(text, "tfidf"), TFIDF),
+        ("nearest_vector", "nearest", means, "nearest TF-IDF mean, same folds"),
     ):
         folds = get(found, key)
         if isinstance(folds, Mapping):
             rows.append(_accuracy(metric, folds, control, name, layer))
+            gain = get(found, f"{key}_gain")
+            if metric == "probe_within_scene" and isinstance(gain, Mapping):
+                n = whole(get(folds, "n"))
+                rows.append(_beyond(f"{metric}_gain", gain, "gain", "no gain", n, layer))
     selectivity = get(found, "selectivity")
     if isinstance(selectivity, Mapping):
         n = whole(get(selectivity, "n"))
@@ -47,6 +52,19 @@ def probe_rows(results: RunResults, layer: int) -> list[MetricRow]:
                 n=count,
                 control=0.5 if text_auc is None else text_auc,
                 control_name="chance" if text_auc is None else TFIDF,
+                p=None,
+                layer=layer,
+            )
+        )
+    gain = get(found, "gain_over_tfidf")
+    if finite(number(gain, "macro_auc")) is not None:
+        rows.append(
+            MetricRow(
+                "probe_macro_auc_gain",
+                **figure(gain, "macro_auc", "macro_auc_low", "macro_auc_high"),
+                n=count,
+                control=0.0,
+                control_name="no gain",
                 p=None,
                 layer=layer,
             )

@@ -82,17 +82,18 @@ def _gain(battery: str, found: Any, layer: int) -> list[MetricRow]:
 
 def _first(metric: str, found: Any, score: Any, basis: str, layer: int, words: Any) -> MetricRow:
     fields = figure(score, "top1", "top1_low", "top1_high")
-    by_words = finite(number(words, "top1"))
+    by_words, p_chance = finite(number(words, "top1")), finite(number(score, "p"))
     return MetricRow(
         metric,
         **{**fields, "reason": fields["reason"] and (reason(found) or fields["reason"])},
         n=whole(get(found, "n")),
         control=finite(number(score, "chance_top1")) if by_words is None else by_words,
         control_name="chance" if by_words is None else WORDS,
-        p=finite(number(score, "p")),
+        p=p_chance if by_words is None else None,
         layer=layer,
         draws=whole(get(score, "draws")),
         basis=basis,
+        p_chance=p_chance,
     )
 
 

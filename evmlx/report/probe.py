@@ -50,7 +50,8 @@ def _classifiers(probe: Mapping[str, Any], found: Mapping[str, Any]) -> list[str
         ("**residuals, unseen topics**", get(found, "grouped")),
         ("TF-IDF of the words, same folds", get(text, "tfidf")),
         ("style alone, same folds", get(text, "style")),
-        ("nearest vector, nothing trained", get(found, "nearest")),
+        ("**nearest vector**", get(found, "nearest")),
+        ("nearest TF-IDF mean", get(text, "tfidf_nearest")),
         ("**residuals, unseen domains**", get(found, "leave_one_domain_out")),
         ("TF-IDF, unseen domains", get(text, "tfidf_leave_one_domain_out")),
         ("**residuals within scenes**", get(found, "within_scene")),
@@ -62,6 +63,7 @@ def _classifiers(probe: Mapping[str, Any], found: Mapping[str, Any]) -> list[str
         ("gain over style", "gain_over_style"),
         ("gain over TF-IDF, unseen domains", "leave_one_domain_out_gain"),
         ("gain over TF-IDF within scenes", "within_scene_gain"),
+        ("gain of the nearest vector over TF-IDF means", "nearest_gain"),
     ):
         gain = get(found, key)
         if math.isfinite(number(gain, "gain")):
@@ -73,12 +75,15 @@ def _classifiers(probe: Mapping[str, Any], found: Mapping[str, Any]) -> list[str
         f"Chance is {plain(number(probe, 'chance'))}. Stories of a topic are never in training "
         "and test at once. What TF-IDF reaches, the words give away without any model: only the "
         "gain over it is the model's. Gains are paired over topics. "
-        "Style is function words, punctuation and lengths.",
+        "Style is function words, punctuation and lengths. Nearest: the emotion whose vector, or "
+        "whose mean of word counts, has the largest cosine with the story; nothing is trained.",
     ]
     if get(found, "within_scene") is not None:
         lines[-1] += (
             " Within scenes, what the tellings of one event share (topic, place, person) has been "
-            "taken out; these figures cannot be compared with the plain ones."
+            "taken out. That takes the scene's other tellings, also those tested, and leaves only "
+            "the question which of them this is: an easier task, whose figures cannot be compared "
+            "with the plain ones."
         )
     return [*lines, *_selectivity(get(found, "selectivity")), ""]
 

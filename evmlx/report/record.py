@@ -12,19 +12,30 @@ from evmlx.report.texts import BATTERIES, SCORE_HEAD, score_cells
 if TYPE_CHECKING:
     from evmlx.corpus import Corpus
 
+SHIPPED = "evmlx-corpus"
+PUBLISHED = "https://github.com/mufxio/emotion-vector-bench"
+
 
 def subject(results: RunResults) -> str:
     """Say what was measured, on what, with which engine and precision, at which layer."""
     run, model = results.run, results.run["model"]
-    depth = f" of {model['layers']} (from 0)" if model.get("layers") else ""
+    blocks = model.get("layers")
+    depth = f", the {ordinal(results.primary + 1)} of {blocks}" if blocks else ""
     emotions = get(results.stages.get("probe"), "n_emotions")
     told = f" of {emotions} emotions" if emotions else ""
     return (
         f"{code(model.get('reference') or model['name'])} ({weights_of(run)}) on the "
         f"{run.get('backend')} engine, {run.get('device')}. "
         f"{_whole(get(run, 'corpus', 'stories'))} stories{told}; figures below are those of block "
-        f"{results.primary}{depth} unless another is named."
+        f"{results.primary}{depth}, unless another is named: the primary layer, which was fixed "
+        "beforehand at two thirds of the depth."
     )
+
+
+def ordinal(number: int) -> str:
+    """Return a number as 1st, 2nd, 3rd, 4th."""
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{'th' if number % 100 in (11, 12, 13) else ending}"
 
 
 def trial_warning(results: RunResults) -> list[str]:
@@ -71,11 +82,11 @@ def published_section(results: RunResults) -> list[str]:
     return [
         "## By the published protocol",
         "",
-        "For comparison with emotion-vector-bench only. Separations are in raw activation units, "
-        "on the component with the largest one: not comparable across models or layers. "
-        "Stratified folds let stories of one topic into training and test. Without centring, the "
-        "part that all texts share decides: look at the hub, the emotion that stands among the "
-        "first three of nearly every text.",
+        f"For comparison with [emotion-vector-bench]({PUBLISHED}) only. Separations are in raw "
+        "activation units, on the component that separates most: not comparable across models or "
+        "layers. Stratified folds let stories of one topic into training and test, which can "
+        "flatter a probe. Without centring, the part that all texts share decides: look at the "
+        "hub, the emotion that stands among the first three of nearly every text.",
         "",
         *lines,
     ]
@@ -88,10 +99,14 @@ def limits_section(results: RunResults, corpus: Corpus) -> list[str]:
         "",
         "- The figures say what can be read off the residuals, not that the model uses it, and "
         "nothing about whether a model feels.",
-        "- Intervals are over topics and texts of this corpus. Another corpus, by other writers, "
-        "would differ by more.",
+        "- Intervals are over topics, texts or templates of this corpus, those of human ratings "
+        "over emotions. Another corpus, by other writers, would differ by more.",
+        "- Figures are many and each p is for itself; a small one among many is no finding. The "
+        "four questions at the top were fixed beforehand.",
         "- Only figures on the same corpus digest can be compared between models.",
     ]
+    if corpus.name == SHIPPED:
+        lines.append("- The texts are English and were written by a language model.")
     positive, count = len(corpus.valence.get("positive", ())), len(corpus.emotions)
     if 0 < positive <= 5:
         lines.append(
@@ -111,21 +126,33 @@ def words_section() -> list[str]:
     """Explain the words that a reader from outside the field will not know."""
     words = {
         "Layer, block": "one step of the model's computation; its residuals are the model's inner "
-        "state after that step, a list of numbers per token, averaged here over a text.",
+        "state after that step, a list of numbers per token, averaged here over a text's tokens "
+        "(how: Pooling, above).",
+        "Primary layer": "the one that headline figures are of, fixed before the run.",
+        "Topic, scene": "what a story is about, and one event of it; each scene is told once for "
+        "every emotion, by the same person at the same place.",
         "Emotion vector": "mean state over the stories of an emotion, minus the mean over all "
         "emotions; what neutral dialogues vary in has been taken out.",
         "Cosine": "likeness of two directions: 1 the same, 0 unrelated, −1 opposite.",
         "Probe": "a linear classifier trained to name the emotion of a story from the state; "
-        "always tested on topics that it was not trained on.",
-        "TF-IDF": "the same kind of classifier on counts of words and word pairs, without any "
-        "model: what a bag of words can do.",
+        "tested on topics that it was not trained on, unless a row says otherwise.",
+        "TF-IDF": "weighted counts of words and word pairs, without any model: what a bag of words "
+        "can do. It goes through what the residuals go through: beside a probe it is a classifier "
+        "of the same kind, beside vectors the means of the stories' counts.",
+        "Gain": "the figure less its control's, paired over the same topics or texts.",
         "Control": "what the figure would be without what it claims to show.",
-        "95% interval": "range of values that the data allow; where it holds the control, "
-        "nothing has been shown.",
-        "p": "share of random rearrangements that do as well as the real one; small is good.",
+        "95% interval": "range of values that the data allow.",
+        "p": "how often chance would do as well, by random rearrangement or, for a gain in new "
+        "texts, an exact test (McNemar's); small is good.",
+        "Macro AUC": "how often a text of an emotion scores higher for it than a text of another "
+        "emotion does, mean over emotions; 0.5 by chance.",
         "Valence, arousal, dominance": "how pleasant, how stirred and how in control people find "
         "a word's feeling, as mean ratings.",
         "RSA": "rank correlation of two tables of likeness between the same emotions.",
+        "Reliability, ceiling": "how well the cosines repeat with other topics, and the highest "
+        "correlation that this allows.",
+        "PC": "principal component: a main direction in which the emotion vectors differ.",
+        "rho": "rank correlation.",
     }
     return ["## Words used here", "", *(f"- **{word}:** {text}" for word, text in words.items())]
 
@@ -152,6 +179,7 @@ def record_section(results: RunResults) -> list[str]:
         "Versions": versions or ABSENT,
         "Layers": f"{', '.join(map(str, results.layers))}; primary {results.primary}",
         "Pooling": run.get("pooling"),
+        "Chat template": "around messages" if run.get("chat_template") else None,
         "Corpus": literal(f"{corpus.get('name')} {corpus.get('version') or ''}") + f": {texts}",
         "Corpus digest": _code(corpus.get("digest")),
         "Tokens": _whole(run.get("tokens")),
@@ -160,7 +188,11 @@ def record_section(results: RunResults) -> list[str]:
     body = [[name, str(value)] for name, value in rows.items() if value is not None]
     lines = ["| | |", "| --- | --- |"] + [f"| {' | '.join(cells)} |" for cells in body]
     # Times stand in run.json alone: a report has the same bytes each time it is made.
-    beside = "Times and peak memory: [run.json](run.json). Every plot is there as SVG, too."
+    beside = (
+        "The command gives these figures again with the same versions, corpus and seed. Times and "
+        "peak memory: [run.json](run.json). Every plot lies in `plots/`, as PNG and SVG. Dialogues "
+        "give the neutral components; passages are a second null, which no figure here uses."
+    )
     return ["## How it was run", "", *lines, "", beside]
 
 

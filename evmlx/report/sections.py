@@ -5,14 +5,15 @@ What the sections say is in the other `report_` modules.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from evmlx.report.affect import circumplex_section
 from evmlx.report.claim import Claim
 from evmlx.report.format import ABSENT, at_floor, interval, known, literal, p_number, plain, table
-from evmlx.report.geometry import geometry_section, loose_clusters
+from evmlx.report.geometry import coherent_clusters, geometry_section
 from evmlx.report.layers import layers_section
+from evmlx.report.metric_row import HEADLINES
 from evmlx.report.metrics import LABELS, MetricRow, at_layer
 from evmlx.report.probe import probe_section
 from evmlx.report.record import (
@@ -86,8 +87,8 @@ def report_sections(
         probe_section(results, plots),
         geometry_section(results, plots),
         circumplex_section(results, plots),
-        implicit_section(results, plots),
-        intensity_section(results, plots),
+        implicit_section(results, corpus, plots),
+        intensity_section(results, corpus, plots),
         layers_section(results, rows, plots, other_plots),
         published_section(results),
         record_section(results),
@@ -100,7 +101,7 @@ def report_sections(
 def claims(results: RunResults, rows: list[MetricRow]) -> list[Claim]:
     """Answers of the verdict at the primary layer."""
     chance = number(results.stages.get("probe"), "chance")
-    return verdict(at_layer(rows, results.primary), chance, loose_clusters(results))
+    return verdict(at_layer(rows, results.primary), chance, coherent_clusters(results))
 
 
 def not_run(results: RunResults) -> list[str]:
@@ -115,31 +116,55 @@ def not_run(results: RunResults) -> list[str]:
 def _headlines(results: RunResults, here: Mapping[str, MetricRow]) -> list[str]:
     if not here:
         return []
-    body = []
-    notes = [
-        "A figure says something about the model only where its interval leaves out its control; "
-        "where there is a p, go by p: an interval over topics says how firm the vectors are, not "
-        "how few the emotions are. p of a component is corrected over the components; p of a "
-        "battery is that of its mean rank."
-    ]
-    for name, row in here.items():
-        label, digits, unit = LABELS[name]
-        if row.value is None:
-            body.append([label, f"not computed: {literal(row.reason)}", "", "", "", ""])
-            continue
-        bounds, p, control = interval(row.low, row.high, digits), p_number(row.p), ABSENT
-        if at_floor(row.p, row.draws):
-            p += " †"
-            notes.append(f"† The smallest p that {row.draws:,} draws allow.")
-        if known(row.low) and known(row.high) and not row.low <= row.value <= row.high:
-            bounds += " ‡"
-            notes.append("‡ Outside its own interval: the topics are too few for it, so go by p.")
-        if row.control is not None:
-            control = f"{plain(row.control, digits)} ({row.control_name})"
-        if row.ceiling is not None:
-            control += f"; ceiling {plain(row.ceiling, digits)}"
-        count = ABSENT if row.n is None else f"{row.n:,} {unit}"
-        body.append([label, f"**{plain(row.value, digits)}**", bounds, control, p, count])
+    first = {name: row for name, row in here.items() if name in HEADLINES}
+    others = {name: row for name, row in here.items() if name not in HEADLINES}
+    head = ["", "value", "95% interval", "control", "p", "n"]
     lines = [f"## Headline figures, layer {results.primary}", ""]
-    lines += table(["", "value", "95% interval", "control", "p", "n"], body)
-    return [*lines, "", " ".join(dict.fromkeys(notes))]
+    if first:
+        lines += [*table(head, [_headline(row) for row in first.values()]), ""]
+    if others:
+        title = "### Further figures" if first else ""
+        lines += [title, "", *table(head, [_headline(row) for row in others.values()]), ""]
+    return [*lines, headline_notes(list(here.values()))]
+
+
+def _headline(row: MetricRow) -> list[str]:
+    label, digits, unit = LABELS[row.metric]
+    if row.value is None:
+        return [label, f"not computed: {literal(row.reason)}", "", "", "", ""]
+    bounds = interval(row.low, row.high, digits) + (" ‡" if _outside(row) else "")
+    p = p_number(row.p) + (" †" if at_floor(row.p, row.draws) else "")
+    control = ABSENT
+    if row.control is not None:
+        control = f"{plain(row.control, digits)} ({row.control_name})"
+    if row.ceiling is not None:
+        control += f"; ceiling {plain(row.ceiling, digits)}"
+    count = ABSENT if row.n is None else f"{row.n:,} {unit}"
+    return [label, f"**{plain(row.value, digits)}**", bounds, control, p, count]
+
+
+def _outside(row: MetricRow) -> bool:
+    return (
+        known(row.value)
+        and known(row.low)
+        and known(row.high)
+        and not (row.low <= row.value <= row.high)
+    )
+
+
+def headline_notes(rows: Sequence[MetricRow]) -> str:
+    """Say how to read a table of figures, with the footnotes that its rows ask for."""
+    notes = [
+        "A figure speaks for the model only where it is better than its control: by p where there "
+        "is one, else by the interval. The two can differ: an interval varies the topics or texts, "
+        "p the emotions, which are few. p is for each figure alone; only that of a component is "
+        "corrected, over the components. A likeness to TF-IDF that is high speaks for the words, "
+        "not for the model. A control's own interval is left out here; gains are paired and have "
+        "both in theirs."
+    ]
+    for row in rows:
+        if at_floor(row.p, row.draws):
+            notes.append(f"† The smallest p that {row.draws:,} draws allow.")
+        if _outside(row):
+            notes.append("‡ Outside its own interval: the topics are too few for it, so go by p.")
+    return " ".join(dict.fromkeys(notes))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from evmlx.report.format import (
     at_floor,
@@ -20,6 +21,9 @@ from evmlx.report.format import (
 )
 from evmlx.report.run_results import RunResults, get, number, reason
 
+if TYPE_CHECKING:
+    from evmlx.corpus import Corpus
+
 BATTERIES = {
     "situation": "situations, mean over tokens",
     "message": "messages, mean over tokens",
@@ -33,20 +37,21 @@ WAYS = {  # how a battery was scored: what the table adds to its name
 SCORE_HEAD = ("texts", "first", "first three", "first five", "mean rank", "p", "hub")
 
 
-def implicit_section(results: RunResults, plots: set[str]) -> list[str]:
+def implicit_section(results: RunResults, corpus: Corpus, plots: set[str]) -> list[str]:
     """Ranks of the right emotion in texts that do not name it."""
     if "implicit" not in results.stages:
         return []
     found = results.layer("implicit", results.primary)
-    lines = ["## Texts that do not name the feeling", ""]
+    lines = ["## Texts that do not name the feeling", "", *_examples(corpus)]
     if "implicit.png" in plots:
         lines += picture(
             "implicit.png",
             "How often the right emotion comes first, per battery",
             "Every new text is scored by its cosine with each emotion vector, and the emotions "
             "are ranked. Dark bars: each vector's scores standardised over the battery; light "
-            "ones: the texts' common part taken out first; palest: as published, without that. "
-            "Lines are 95% intervals, dashes chance.",
+            "ones: centred, which means that what the stories share is taken out first (at the "
+            "last token, what the prompts share, since every prompt ends in the same tokens); "
+            "palest: as published, without that. Lines are 95% intervals, dashes chance.",
         )
     if "ranks.png" in plots:
         lines += picture(
@@ -81,22 +86,52 @@ def implicit_section(results: RunResults, plots: set[str]) -> list[str]:
     if not body:
         why = reason(results.stages["implicit"]) or "the results file has no such layer"
         return [*lines, f"Not computed: {why}."]
-    lines += table(["battery (centred)", *SCORE_HEAD[:-1], "macro AUC", "hub"], body)
+    lines += table(["battery, read how", *SCORE_HEAD[:-1], "macro AUC", "hub"], body)
     chances = [number(battery, "centred", "chance_top1") for battery in found.values()]
     guess = next((f"Chance for first is {percent(c)}. " for c in chances if math.isfinite(c)), "")
-    own = " Less their own mean: the battery's mean is taken out, not the stories'."
+    own = (
+        " Less their own mean: the prompts' mean is taken out, not the stories', as was fixed "
+        "beforehand for the last token; that row is the headline's."
+    )
     has_own = any(get(battery, "own_centred") is not None for battery in found.values())
     return [
         *lines,
         "",
-        f"{guess}p is that of the mean rank, the targets permuted over the texts. Z-scored: each "
+        f"{guess}p is that of the mean rank against guessing, the targets permuted over the "
+        "texts; the gain over words is in the headline table, with its own. Centred, unless the "
+        "row says otherwise. Z-scored: each "
         f"vector's scores standardised over the battery, so that none is high everywhere."
         f"{own if has_own else ''} Macro AUC: how well a vector's scores part its own texts from "
         "the others, 0.5 by chance. Words alone: the same with word counts in place of "
         "residuals. Hub: the emotion that most often stands among the first "
-        "three, and in what share of the texts."
+        f"three, and in what share of the texts{_fair(chances)}."
         + dagger(body, get(next(iter(found.values())), "centred", "draws")),
     ]
+
+
+def _fair(chances: Sequence[float]) -> str:
+    fair = next((3 * chance for chance in chances if math.isfinite(chance)), math.nan)
+    return f" ({percent(fair)} were each there equally often)" if fair < 1 else ""
+
+
+def _examples(corpus: Corpus) -> list[str]:
+    """One text of each battery, so that a reader sees what is asked."""
+    about = {
+        "situation": "Situations are scenes in which somebody feels something.",
+        "message": "Messages are what a user might write; they go through the chat template, "
+        "where the model has one.",
+    }
+    lines = []
+    for battery, said in about.items():
+        given = next((text for text in corpus.scenarios if text.battery == battery), None)
+        if given is not None:
+            lines += [
+                f"{said} One written for *{literal(given.target)}*:",
+                "",
+                f"> {literal(given.text)}",
+                "",
+            ]
+    return lines
 
 
 def _auc(score: Any) -> str:
@@ -119,7 +154,7 @@ def score_cells(score: Any) -> list[str]:
     return [*cells, p_number(p) + floor, hub]
 
 
-def intensity_section(results: RunResults, plots: set[str]) -> list[str]:
+def intensity_section(results: RunResults, corpus: Corpus, plots: set[str]) -> list[str]:
     """Whether a larger number in a text means a higher score, beside a text without feeling."""
     if "intensity" not in results.stages:
         return []
@@ -129,14 +164,30 @@ def intensity_section(results: RunResults, plots: set[str]) -> list[str]:
     if not templates:
         why = reason(found) or reason(results.stages["intensity"]) or "no templates"
         return [*lines, f"Not computed: {why}."]
+    known = {template.id: template for template in corpus.intensity}
+    first = known.get(str(get(templates[0], "id")))
+    if first is not None:
+        low, high = min(first.values), max(first.values)
+        lines += [
+            "Each text has a number in it that makes the feeling stronger or weaker. One of them, "
+            f"with n from {low:g} to {high:g}:",
+            "",
+            f"> {literal(first.text)}",
+            "",
+            "The same numbers where nobody feels anything, its control text:",
+            "",
+            f"> {literal(first.control_text)}",
+            "",
+        ]
     if "intensity.png" in plots:
         lines += picture(
             "intensity.png",
             "Score of the target emotion as the number in the text changes",
-            "One panel a text. Solid: score of the target emotion as the number in the text "
-            "changes, less its mean, with more feeling to the right; dashed: a text with the "
-            "same numbers and no feeling in them. A solid line that rises where the dashed one "
-            "does not is what to look for.",
+            "One panel a text. Across: the number in the text, with more feeling to the right. Up: "
+            "the cosine with the target emotion's vector, less its mean. Solid: the text; dashed: "
+            "its control text, with the same numbers and no feeling in them. A solid line that "
+            "rises where the dashed one does not is what to look for; where both fall together, "
+            "the number itself moves the score.",
         )
     body = [
         [
@@ -159,7 +210,8 @@ def intensity_section(results: RunResults, plots: set[str]) -> list[str]:
         *lines,
         "",
         f"rho is the rank correlation of the target's score with the number, its sign turned "
-        f"where a smaller number means more; the control text has the same numbers. The mean "
-        f"difference is {signed(means[2])} {bounds}; random directions give {null}, "
+        "where a smaller number means more; the control text has the same numbers. Differences "
+        "are of unrounded figures, and can reach 2. The mean difference is "
+        f"{signed(means[2])} {bounds}; random directions give {null}, "
         f"{p_phrase(number(found, 'p'), get(found, 'draws'))}.",
     ]

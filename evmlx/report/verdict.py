@@ -13,8 +13,12 @@ from evmlx.report.format import interval, known, p_number, p_phrase, plain, sign
 from evmlx.report.metrics import MetricRow
 from evmlx.report.verdict_texts import BATTERIES, graded, implicit_claim
 
+MUCH_ALIKE = 0.7  # r from which two arrangements are called much the same
 
-def verdict(rows: Mapping[str, MetricRow], chance: float, loose: Sequence[str]) -> list[Claim]:
+
+def verdict(
+    rows: Mapping[str, MetricRow], chance: float, clusters: Mapping[str, bool]
+) -> list[Claim]:
     """Answer four questions: on probe, clusters, human ratings and new texts, in that order.
 
     Parameters
@@ -23,8 +27,8 @@ def verdict(rows: Mapping[str, MetricRow], chance: float, loose: Sequence[str]) 
         Rows of the primary layer by metric.
     chance : float
         Accuracy of guessing, nan where unknown.
-    loose : sequence of str
-        Clusters that do not cohere on their own.
+    clusters : mapping of str to bool
+        Whether a cluster of two or more emotions coheres on its own.
 
     Returns
     -------
@@ -34,9 +38,10 @@ def verdict(rows: Mapping[str, MetricRow], chance: float, loose: Sequence[str]) 
     claims = []
     if "probe_accuracy" in rows:
         claim = probe_claim(rows["probe_accuracy"], rows.get("probe_gain"), chance)
-        claims.append(_with(claim, _within_scenes(rows.get("probe_within_scene"))))
+        more = [_by_auc(rows.get("probe_macro_auc_gain")), _within_scenes(rows)]
+        claims.append(_with(claim, " ".join(filter(None, more))))
     if "cluster_cohesion" in rows:
-        claim = cohesion_claim(rows["cluster_cohesion"], loose)
+        claim = cohesion_claim(rows["cluster_cohesion"], clusters)
         corrected = rows.get("cluster_cohesion_corrected")
         claims.append(_with(claim, _like_the_words(rows.get("rsa_text"), corrected)))
     if "norm_axis_valence_r" in rows and "norm_axis_arousal_r" in rows:
@@ -55,16 +60,35 @@ def verdict(rows: Mapping[str, MetricRow], chance: float, loose: Sequence[str]) 
     return claims
 
 
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(names[:-1]) + f" and {names[-1]}" if len(names) > 1 else "".join(names)
+
+
 def _with(claim: Claim, more: str) -> Claim:
     return replace(claim, text=f"{claim.text} {more}") if more else claim
 
 
-def _within_scenes(row: MetricRow | None) -> str:
+def _by_auc(gain: MetricRow | None) -> str:
+    """Tell where the probe ranks emotions better than the words do, right or not at the top."""
+    if gain is None or not known(gain.value) or not (known(gain.low) and gain.low > 0):
+        return ""
+    figure = f"{signed(gain.value, 3)} {interval(gain.low, gain.high, 3)}"
+    return f"It orders the emotions somewhat better than they do (macro AUC {figure})."
+
+
+def _within_scenes(rows: Mapping[str, MetricRow]) -> str:
     """Tell the probe's figure with topic, place and person taken out, beside its control."""
+    row, gain = rows.get("probe_within_scene"), rows.get("probe_within_scene_gain")
     if row is None or row.value is None or row.control is None:
         return ""
     figure = f"{plain(row.value, 3)} {interval(row.low, row.high, 3)}"
-    return f"Within scenes: {figure}, {row.control_name} {plain(row.control, 3)}."
+    paired = ""
+    if gain is not None and known(gain.value):
+        paired = f", gain {signed(gain.value, 3)} {interval(gain.low, gain.high, 3)}"
+    return (
+        f"Between tellings of one event: {figure} against {plain(row.control, 3)}{paired} (an "
+        "easier task, not to be held against the other)."
+    )
 
 
 def _like_the_words(row: MetricRow | None, corrected: MetricRow | None) -> str:
@@ -74,13 +98,16 @@ def _like_the_words(row: MetricRow | None, corrected: MetricRow | None) -> str:
     cohere = ""
     if corrected is not None and known(corrected.value) and "TF-IDF" in str(corrected.control_name):
         cohere = (
-            f" They cohere by {signed(corrected.control)} where the vectors do by "
-            f"{signed(corrected.value)}, noise taken out."
+            f" By cohesion without noise, word counts have {plain(corrected.control, 3)}, the "
+            f"vectors {plain(corrected.value, 3)} {interval(corrected.low, corrected.high, 3)}."
         )
     top = f"; at most {plain(row.ceiling)} could be expected" if known(row.ceiling) else ""
     return (
-        f"Word counts alone give cosines that correlate {signed(row.value)} "
-        f"{interval(row.low, row.high)} with these{top}.{cohere}"
+        f"Word counts alone arrange the emotions much the same way: their cosines correlate "
+        f"{signed(row.value)} {interval(row.low, row.high)} with the vectors'{top}.{cohere}"
+        if row.value >= MUCH_ALIKE
+        else f"Cosines of word counts correlate {signed(row.value)} "
+        f"{interval(row.low, row.high)} with the vectors'{top}.{cohere}"
     )
 
 
@@ -99,29 +126,29 @@ def probe_claim(row: MetricRow, gain: MetricRow | None, chance: float) -> Claim:
         return Claim(
             question,
             UNKNOWN,
-            f"The grouped probe is right on {figure} of stories{guess}, with no text control to "
-            "hold that against.",
+            f"On topics that it was not trained on, a linear probe is right on {figure} of stories"
+            f"{guess}, with no text control to hold that against.",
         )
     paired = gain is not None and known(gain.low) and known(gain.high)
     low, high = (gain.low, gain.high) if gain is not None and paired else (row.low, row.high)
     margin = f", gain {signed(gain.value, 3)} {interval(low, high, 3)}" if gain and paired else ""
     none = 0.0 if paired else row.control
-    against = f"{figure} against {plain(row.control, 3)}{margin}{guess}"
-    if known(low) and low > none:
-        return Claim(question, YES, f"The grouped probe beats TF-IDF on the same folds, {against}.")
-    lead = "is worse than" if known(high) and high < none else "does not beat"
-    return Claim(
-        question,
-        NO,
-        f"The grouped probe {lead} TF-IDF on the same folds, {against}; its accuracy can be had "
-        "from the words alone.",
+    against = (
+        f"On topics that it was not trained on, a linear probe is right on {figure} of stories, "
+        f"word counts (TF-IDF) on {plain(row.control, 3)}{margin}{guess}"
     )
+    if known(low) and low > none:
+        return Claim(question, YES, f"{against}.")
+    worse = known(high) and high < none
+    end = "the words alone do better" if worse else "its accuracy can be had from the words alone"
+    return Claim(question, NO, f"{against}: {end}.")
 
 
-def cohesion_claim(row: MetricRow, loose: Sequence[str] = ()) -> Claim:
+def cohesion_claim(row: MetricRow, clusters: Mapping[str, bool] | None = None) -> Claim:
     """Say whether emotions of a cluster lie closer together than emotions of two clusters.
 
-    They do where p is below 0.05 and the interval, if there is one, above 0.
+    They do where p is below 0.05 and the interval, if there is one, above 0; in part where some
+    clusters do not cohere on their own.
     """
     question = "Do emotions of one cluster lie together?"
     if row.value is None:
@@ -133,8 +160,12 @@ def cohesion_claim(row: MetricRow, loose: Sequence[str] = ()) -> Claim:
     )
     apart = not (known(row.low) and row.low <= 0)
     if known(row.p) and row.p < ALPHA and row.value > 0 and apart:
-        but = f". Not on its own: {', '.join(loose)}" if loose else ""
-        return Claim(question, YES, f"Mean {against}{but}.")
+        firm = [name for name, coheres in (clusters or {}).items() if coheres]
+        loose = [name for name, coheres in (clusters or {}).items() if not coheres]
+        if not loose:
+            return Claim(question, YES, f"Mean {against}.")
+        alone = f"On their own {_names(firm)} do; " if firm else ""
+        return Claim(question, PARTLY, f"Mean {against}. {alone}{_names(loose)} are not shown to.")
     return Claim(question, NO, f"No more than emotions dealt at random: mean {against}.")
 
 
@@ -146,20 +177,44 @@ def affect_claim(rows: Mapping[str, MetricRow]) -> Claim:
     """
     question = "Can human valence and arousal be read off the vectors?"
     axes = {norm: rows[f"norm_axis_{norm}_r"] for norm in ("valence", "arousal")}
+    shown = axes | {n: r for n in ("dominance",) if (r := rows.get(f"norm_axis_{n}_r"))}
     if all(row.value is None for row in axes.values()):
         return Claim(question, UNKNOWN, f"{axes['valence'].reason}.")
     told = [
-        f"{norm} r = {signed(row.value)} {interval(row.low, row.high)} against "
-        f"{signed(row.control)} with ratings permuted, {p_phrase(row.p)}"
-        for norm, row in axes.items()
+        f"{norm} r = {_spread(row)}, {p_phrase(row.p)}"
+        for norm, row in shown.items()
         if row.value is not None
     ]
+    nulls = [signed(row.control) for row in shown.values() if known(row.control)]
+    against = f", against {_names(list(dict.fromkeys(nulls)))} with ratings permuted" * bool(nulls)
+    yes = [norm for norm, row in shown.items() if _read_off(row)]
+    no = [norm for norm, row in shown.items() if norm not in yes and row.value is not None]
+    lead = f"{_names(yes).capitalize()} can" if yes else ""
+    if no:
+        lead += "; " if lead else ""
+        lead += f"{_names(no)} {'is' if len(no) == 1 else 'are'} not shown to be"
+    lead = lead[:1].upper() + lead[1:]
     answer = (NO, PARTLY, YES)[sum(map(_read_off, axes.values()))]
-    text = f"Predicted for emotions left out: {'; '.join(told)}."
+    text = f"{lead}. Predicted for emotions left out: {'; '.join(told)}{against}."
     if "pc1_valence_r" in rows and rows["pc1_valence_r"].value is not None:
         sentences = "; ".join(_component_sentence(pc, rows) for pc in (1, 2))
         text += f" Of the two main directions, {sentences}."
-    return Claim(question, answer, text)
+    return Claim(question, answer, text + _plane(rows.get("procrustes_r2")))
+
+
+def _spread(row: MetricRow) -> str:
+    bounds = f" {interval(row.low, row.high)}" if known(row.low) and known(row.high) else ""
+    return f"{signed(row.value)}{bounds}"
+
+
+def _plane(row: MetricRow | None) -> str:
+    """Tell where the plane of two directions fits the ratings though neither follows one."""
+    if row is None or not known(row.value) or not (known(row.p) and row.p < ALPHA):
+        return ""
+    return (
+        f" Their plane, turned freely, fits the ratings better than permuted ones do: R² "
+        f"{plain(row.value)} against {plain(row.control)}, {p_phrase(row.p)}."
+    )
 
 
 def _read_off(row: MetricRow) -> bool:

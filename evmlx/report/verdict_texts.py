@@ -12,7 +12,7 @@ from evmlx.report.metric_row import MetricRow
 BATTERIES = {
     "implicit_situation_top1": "situations",
     "implicit_message_top1": "messages",
-    "implicit_message_last_top1": "messages read at the last token",
+    "implicit_message_last_top1": "messages read at the prompt's last token",
 }
 
 
@@ -73,12 +73,12 @@ def implicit_claim(
     ]
     text = f"The right one comes first in {_joined(shares)} (chance {percent(guess)})"
     at_chance = [row for row in told if not (known(row.low) and row.low > guess)]
-    ranked = [row for row in at_chance if known(row.p) and row.p < ALPHA]
+    ranked = [row for row in at_chance if known(row.p_chance) and row.p_chance < ALPHA]
     if at_chance:
         text += f". For {_listed(at_chance)} that is no more than chance"
     if ranked:
         of = f" for {_listed(ranked)}" if len(ranked) < len(at_chance) else ""
-        ps = ", ".join(p_number(row.p) for row in ranked)
+        ps = ", ".join(p_number(row.p_chance) for row in ranked)
         text += f", though the mean rank is better{of} (p = {ps})"
     beside, beaten = _beside_words(told, gains or {})
     text = f"{text}.{beside}"
@@ -92,18 +92,31 @@ def _beside_words(told: Sequence[MetricRow], gains: Mapping[str, MetricRow]) -> 
     compared = [row for row in told if row.metric in gains and known(gains[row.metric].value)]
     if not compared:
         return "", True
-    found = [f"{percent(row.control)} of {BATTERIES[row.metric]}" for row in compared]
+    # words have no last token: that battery is held against the same messages
+    once = [row for row in compared if "last" not in row.metric] or compared
+    found = [f"{percent(row.control)} of {BATTERIES[row.metric]}" for row in once]
     text = f" Word counts of the stories, scored the same way, find it in {_joined(found)}"
-    more = [row for row in compared if _known_low(gains[row.metric]) > 0]
+    more = [row for row in compared if _differs(gains[row.metric], 1)]
     if len(more) == len(compared):
         return f"{text}: the vectors find more.", True
     if more:
         return f"{text}: the vectors find more in {_listed(more)} only.", False
+    fewer = [row for row in compared if _differs(gains[row.metric], -1)]
+    if len(fewer) == len(compared):
+        return f"{text}: the vectors find it less often than plain word counts do.", False
+    if fewer:
+        return f"{text}: the vectors find it less often in {_listed(fewer)}, no more in any.", False
     return f"{text}: what the vectors find need not be more than words.", False
 
 
 def _known_low(row: MetricRow) -> float:
     return row.low if known(row.low) else -math.inf
+
+
+def _differs(gain: MetricRow, sign: int) -> bool:
+    """Whether a gain is told from none on that side, by its interval and, if any, by its p."""
+    end = gain.low if sign > 0 else gain.high
+    return known(end) and sign * end > 0 and not (known(gain.p) and gain.p >= ALPHA)
 
 
 def _joined(parts: Sequence[str]) -> str:
