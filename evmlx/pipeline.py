@@ -201,7 +201,9 @@ def intact(folder: Path, writes: dict[str, str]) -> bool:
     )
 
 
-def rerun(folder: Path, names: Sequence[str], norms: Path | None = None) -> Run:
+def rerun(
+    folder: Path, names: Sequence[str], norms: Path | None = None, no_texts: bool = False
+) -> Run:
     """Run stages again on a finished extraction, as the stage commands do.
 
     Parameters
@@ -212,6 +214,8 @@ def rerun(folder: Path, names: Sequence[str], norms: Path | None = None) -> Run:
         Stages to run, whether up to date or not.
     norms : Path, optional
         Table of human norms to take from now on.
+    no_texts : bool
+        Keep the corpus's texts out of the report.
 
     Raises
     ------
@@ -225,7 +229,7 @@ def rerun(folder: Path, names: Sequence[str], norms: Path | None = None) -> Run:
         corpus = recorded_corpus(record)
         if any(stage.rated for stage in STAGES if stage.name in names):
             corpus = rated(corpus, record, norms)
-        run = Run(folder, corpus, record)
+        run = Run(folder, corpus, record, texts=not no_texts)
         run_stages(run, names, force=True)
     return run
 

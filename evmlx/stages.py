@@ -7,7 +7,7 @@ of which stages are up to date (`evmlx.pipeline`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,11 +32,14 @@ class Run:
         What it measures.
     record : dict
         Contents of run.json; grows as stages finish.
+    texts : bool
+        Whether a report may show texts of the corpus.
     """
 
     folder: Path
     corpus: Corpus
     record: dict[str, Any]
+    texts: bool = True
 
     @property
     def seed(self) -> int:
@@ -204,6 +207,9 @@ def _intensity(run: Run) -> list[Path]:
 def _report(run: Run) -> list[Path]:
     from evmlx.report.write import write_report
 
+    if not run.texts:  # nothing of the report but these shows a text
+        corpus = replace(run.corpus, scenarios=(), intensity=())
+        return write_report(run.folder, corpus, "texts were to be left out of this report")
     return write_report(run.folder, run.corpus, _told(run))
 
 

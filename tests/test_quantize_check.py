@@ -273,6 +273,18 @@ def test_with_reports_each_precision_is_a_row_of_its_own(
     held = recheck(eight, backend="torch", device="cpu")
     assert held.passed, "its weights are rounded anew from the model that run.json names"
 
+    texts = load_corpus(root / "corpus")
+    told = [one.text[:40] for one in (*texts.scenarios, *texts.stories)]
+
+    def shown() -> int:
+        pages = [(eight / name).read_text() for name in ("REPORT.md", "report.html")]
+        return sum(text in page for text in told for page in pages)
+
+    assert shown() > len(texts.stories)
+    arguments = ["report", str(eight), "--no-texts"]
+    assert CliRunner().invoke(cli, arguments, catch_exceptions=False).exit_code == 0
+    assert shown() == 0
+
 
 @pytest.mark.parametrize(
     ("bits", "groups", "message"),

@@ -71,4 +71,12 @@ report = _stage(
     "report",
     "REPORT.md, report.html, metrics.json and the plots.",
     "Write the report of a run from its result files.",
+    (
+        click.option(
+            "--no-texts",
+            is_flag=True,
+            help="Leave the corpus's texts out, such as those that are not yours to pass on: no "
+            "examples, no story browser.",
+        ),
+    ),
 )
