@@ -34,6 +34,7 @@ from evmlx.resampling import (
     story_cells,
 )
 from evmlx.store import Activations
+from evmlx.text_cells import tfidf_cells
 from evmlx.vectors import EmotionVectors, vanishing
 
 
@@ -113,12 +114,16 @@ class Circumplex:
         By name, ``layer_<l>``.
     norms : NormsUsed
         What they were held against.
+    text_control, text_reason
+        The same fits to TF-IDF of the stories in place of residuals, or why there are none.
     """
 
     permutations: int
     bootstrap_draws: int
     layers: Mapping[str, LayerCircumplex]
     norms: NormsUsed
+    text_control: Fits | None = None
+    text_reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -142,6 +147,7 @@ def circumplex(
     stories: Activations | None = None,
     labels: Sequence[str] = (),
     topic_ids: Sequence[str] = (),
+    texts: Sequence[str] | None = None,
     draws: int = 2000,
 ) -> Circumplex:
     """Hold the unit vectors of every layer against human norms.
@@ -157,10 +163,9 @@ def circumplex(
     permutations : int
         Permutations of the norms over emotions.
     stories : Activations, optional
-        The N stories behind the vectors, for the topic bootstrap; without them the intervals of
-        norm axes and Procrustes fit are left out.
-    labels, topic_ids : sequence of str, length N
-        Emotion and topic of each story.
+        The N stories behind the vectors; without them the intervals of the fits are left out.
+    labels, topic_ids, texts : sequence of str, length N
+        Emotion, topic and text of each story; without texts there is no text control.
     draws : int
         Bootstrap draws of topics.
 
@@ -184,7 +189,20 @@ def circumplex(
             sums = project_out(sums, vectors.neutral_basis[at])
         layers[f"layer_{layer}"] = _layer(denoised[at], sums, setting)
     used = NormsUsed(source=affect.source, words=vectors.emotions, **affect.norms)
-    return Circumplex(permutations, len(topics.weights), layers, used)
+    words, why = _text_control(texts, setting)
+    return Circumplex(permutations, len(topics.weights), layers, used, words, why)
+
+
+def _text_control(texts: Sequence[str] | None, setting: _Setting) -> tuple[Fits | None, str | None]:
+    """Fit the norms to what TF-IDF of the stories gives in place of the vectors."""
+    words, counts = tfidf_cells(texts, setting.cells), setting.cells.counts
+    if words.sums is None:
+        return None, words.reason
+    cosines, _ = resampled_cosines(words.sums, counts, np.ones((1, counts.shape[1])))
+    again = np.zeros((0, *cosines[0].shape))
+    if setting.topics.reason is None:
+        again, _ = resampled_cosines(words.sums, counts, setting.topics.weights)
+    return _fits_to(cosines[0], again, setting), None
 
 
 def _layer(vectors: np.ndarray, sums: np.ndarray | None, setting: _Setting) -> LayerCircumplex:
@@ -215,14 +233,20 @@ def _layer(vectors: np.ndarray, sums: np.ndarray | None, setting: _Setting) -> L
 
 
 def _fits(vectors: np.ndarray, sums: np.ndarray | None, setting: _Setting) -> Fits:
-    """Norm axes and Procrustes fit, with the cosines drawn once for all of them."""
-    unit, topics = unit_vectors(vectors), setting.topics
-    cosines, again = unit @ unit.T, np.zeros((0, len(unit), len(unit)))
+    """Fits to the vectors of a layer."""
+    unit = unit_vectors(vectors)
+    again = np.zeros((0, len(unit), len(unit)))
     if sums is not None:
-        again, _ = resampled_cosines(sums, setting.cells.counts, topics.weights)
+        again, _ = resampled_cosines(sums, setting.cells.counts, setting.topics.weights)
+    return _fits_to(unit @ unit.T, again, setting)
+
+
+def _fits_to(cosines: np.ndarray, again: np.ndarray, setting: _Setting) -> Fits:
+    """Norm axes and Procrustes fit, with the cosines drawn once for all of them."""
+    topics = setting.topics
     drawn = DrawnCosines(again, topics.weights.shape[1], topics.reason)
     affect, seed, permutations = setting.affect, setting.seed, setting.permutations
-    negative = np.isin(np.arange(len(unit)), affect.negative)
+    negative = np.isin(np.arange(len(cosines)), affect.negative)
     axes, among = (
         {
             scale: norm_axis(
@@ -230,7 +254,7 @@ def _fits(vectors: np.ndarray, sums: np.ndarray | None, setting: _Setting) -> Fi
             )
             for scale in SCALES
         }
-        for rows in (np.ones(len(unit), bool), negative)
+        for rows in (np.ones(len(cosines), bool), negative)
     )
     human = np.column_stack([affect.norms["valence"], affect.norms["arousal"]])
     plane = procrustes(setting.emotions, cosines, drawn, human, seed, permutations)

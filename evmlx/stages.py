@@ -144,9 +144,15 @@ def _circumplex(run: Run) -> list[Path]:
     vectors = load_vectors(run.folder)
     if not (run.folder / "activations.npz").exists():  # a published run: without intervals, then
         return [run.write("arousal_results.json", circumplex(vectors, run.corpus, run.seed))]
-    stories, labels, topics, _ = run.stories()
+    stories, labels, topics, texts = run.stories()
     result = circumplex(
-        vectors, run.corpus, run.seed, stories=stories, labels=labels, topic_ids=topics
+        vectors,
+        run.corpus,
+        run.seed,
+        stories=stories,
+        labels=labels,
+        topic_ids=topics,
+        texts=texts,
     )
     return [run.write("arousal_results.json", result)]
 

@@ -12,9 +12,11 @@ from planted import Planted, a_corpus, activations, planted
 from planted_affect import EMOTIONS, affective_plane, affective_stories, as_vectors, with_norms
 from scipy.stats import norm as normal
 from scipy.stats import t as student
+from sklearn.feature_extraction.text import TfidfVectorizer
 
 from evmlx.circumplex import Circumplex, circumplex
 from evmlx.corpus import Corpus, load_corpus
+from evmlx.norm_axis import DrawnCosines, norm_axis
 from evmlx.resampling import draw_topics, story_cells
 from evmlx.results import to_json
 from evmlx.vectors import emotion_vectors, read_vector_file
@@ -47,6 +49,40 @@ def test_fits_find_the_planted_plane_with_their_intervals() -> None:
     plane = layer.procrustes
     assert plane.p <= 0.02 and plane.low < plane.r2 < plane.high
     assert plane.covariance is not None and plane.covariance.shape == (12, 2, 2)
+
+
+def test_words_that_follow_a_rating_show_in_the_text_control() -> None:
+    given, corpus = affective_stories(np.random.default_rng(29))
+    assert corpus.norms is not None
+    place = np.argsort(np.argsort(corpus.norms.valence))
+    at = {emotion: int(place[row]) for row, emotion in enumerate(corpus.emotions)}
+    # emotions of neighbouring valence share most of their words, others fewer
+    texts = [" ".join(f"w{at[label] + k}" for k in range(8)) for label in given.labels]
+    result = circumplex(
+        emotion_vectors(given.stories, given.labels, given.emotions, given.dialogues),
+        corpus,
+        0,
+        999,
+        stories=given.stories,
+        labels=given.labels,
+        topic_ids=given.topic_ids,
+        texts=texts,
+        draws=50,
+    )
+    words = result.text_control
+    assert words is not None and result.text_reason is None
+    assert words.norm_axis["valence"].r > 0.8 and words.norm_axis["valence"].p < 0.01
+    assert words.norm_axis["arousal"].p > 0.05
+    rows = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True).fit_transform(texts)
+    labels = np.array(given.labels)
+    means = np.vstack([rows[labels == e].mean(axis=0) for e in given.emotions])
+    unit = np.asarray(means - means.mean(axis=0))
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    alone = DrawnCosines(np.zeros((0, 12, 12)), 0, "none")
+    anew = norm_axis(unit @ unit.T, alone, np.array(corpus.norms.valence, float), 0, 999)
+    assert words.norm_axis["valence"].r == pytest.approx(anew.r)
+    without = from_stories(given, corpus, draws=10)
+    assert without.text_control is None and without.text_reason == "no texts of the stories"
 
 
 def test_intervals_equal_measuring_resampled_stories_anew() -> None:

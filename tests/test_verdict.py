@@ -115,6 +115,21 @@ def test_affect_verdict(
     assert ("rousal can" in claim.text) == (answer in (YES, PARTLY))
 
 
+def test_a_rating_that_words_give_too_is_not_all_the_models() -> None:
+    axes = {
+        f"norm_axis_{n}_r": row(f"norm_axis_{n}_r", 0.6, p=0.01, words=0.5, words_p=0.4)
+        for n in ("valence", "arousal")
+    }
+    assert affect_claim(axes).answer == YES and "Word counts" not in affect_claim(axes).text
+    axes["norm_axis_arousal_r"] = replace(axes["norm_axis_arousal_r"], words_p=0.02)
+    claim = affect_claim(axes)
+    assert claim.answer == PARTLY
+    assert "treated alike, give it too: arousal r = +0.50, p = 0.020." in claim.text
+    # a rating that is not read off is no matter of words
+    axes["norm_axis_arousal_r"] = replace(axes["norm_axis_arousal_r"], p=0.3)
+    assert "Word counts" not in affect_claim(axes).text
+
+
 def test_verdict_goes_by_norm_axes_where_there_are_any() -> None:
     rows = {
         f"pc{pc}_{n}_r": row(f"pc{pc}_{n}_r", 0.1, p=0.9)

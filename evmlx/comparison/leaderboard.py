@@ -48,7 +48,7 @@ READING = """## How to read it
 - **cohesion**: mean cosine of vectors within a cluster of emotions minus across clusters; control:
   clusters permuted.
 - **valence r**, **arousal r**: human ratings read off the vectors, each emotion left out in turn.
-  The control, with ratings permuted, is below 0.
+  The control, with ratings permuted, is below 0; beside it what word counts give.
 - **situations**, **messages**: share of new texts that name no emotion whose highest score is that
   of the emotion they were written for; control: TF-IDF means of the stories.
 - **intensity**: how closely scores follow a number that grades the emotion, less the same for a
@@ -157,8 +157,11 @@ def _figure(row: MetricRow | None) -> str:
     parts = [plain(row.value, digits)]
     if known(row.low) and known(row.high):
         parts.append(interval(row.low, row.high, digits))
-    if known(row.control):
-        parts.append(f"*{plain(row.control, digits)}*")
+    beside = plain(row.control, digits) if known(row.control) else ""
+    if known(row.words):
+        beside += f"; words {plain(row.words, digits)}"
+    if beside:
+        parts.append(f"*{beside}*")
     return "<br>".join(parts)
 
 

@@ -77,6 +77,8 @@ def _cells(row: MetricRow | None, digits: int) -> str:
     parts.append(f"{interval(row.low, row.high, digits):<16}" if known(row.low) else " " * 16)
     if known(row.control):
         parts.append(f"{row.control_name} {plain(row.control, digits)}")
+    if known(row.words):
+        parts.append(f"word counts {plain(row.words, digits)}")
     if known(row.ceiling):
         parts.append(f"ceiling {plain(row.ceiling, digits)}")
     if known(row.p):

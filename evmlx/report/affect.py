@@ -45,7 +45,7 @@ def circumplex_section(results: RunResults, plots: set[str]) -> list[str]:
     lines = ["## Human valence and arousal", ""]
     if source:
         lines += [f"Ratings of the emotion words by people: {literal(source)}.", ""]
-    lines += _axes(layer)
+    lines += _axes(layer, get(results.stages["circumplex"], "text_control"))
     name = f"circumplex_layer_{results.primary}"
     if f"{name}.png" in plots:
         fitted = bool(get(layer, "procrustes", "model"))
@@ -63,7 +63,7 @@ def circumplex_section(results: RunResults, plots: set[str]) -> list[str]:
     return [*lines, *_among_negative(components)]
 
 
-def _axes(layer: Mapping[str, Any]) -> list[str]:
+def _axes(layer: Mapping[str, Any], words: Any) -> list[str]:
     """Table of the norm axes, and how to read it."""
     axes = get(layer, "norm_axis")
     if not isinstance(axes, Mapping):
@@ -73,7 +73,7 @@ def _axes(layer: Mapping[str, Any]) -> list[str]:
         axis = get(axes, norm)
         if not math.isfinite(number(axis, "r")):
             why = reason(axis) or "the results file has no such figure"
-            body.append([norm, f"not computed: {why}", "", "", "", "", ""])
+            body.append([norm, f"not computed: {why}", "", "", "", "", "", ""])
             continue
         bounds = interval(number(axis, "low"), number(axis, "high"))
         wide = interval(number(axis, "low_emotions"), number(axis, "high_emotions"))
@@ -81,12 +81,13 @@ def _axes(layer: Mapping[str, Any]) -> list[str]:
         rated = number(axis, "n")
         count = f"{rated:.0f}" if math.isfinite(rated) else ABSENT
         p = p_number(number(axis, "p"))
-        body.append([norm, f"**{signed(number(axis, 'r'))}**", wide, bounds, null, p, count])
+        given = get(words, "norm_axis", norm)
+        beside = f"{signed(number(given, 'r'))} (p = {p_number(number(given, 'p'))})"
+        cells = [norm, f"**{signed(number(axis, 'r'))}**", wide, bounds, null, p]
+        body.append([*cells, beside if math.isfinite(number(given, "r")) else ABSENT, count])
+    head = ["rating", "r", "95%, emotions", "95%, topics", "ratings permuted", "p", "word counts"]
     return [
-        *table(
-            ["rating", "r", "95%, emotions", "95%, topics", "ratings permuted", "p", "emotions"],
-            body,
-        ),
+        *table([*head, "emotions"], body),
         "",
         "A direction is fitted to the human ratings of all emotions but one and predicts the one "
         "left out; r compares predictions with ratings. This is the figure to go by. Leaving one "
@@ -94,8 +95,9 @@ def _axes(layer: Mapping[str, Any]) -> list[str]:
         "interval over emotions is for what other emotions would give; that over topics only for "
         "what other stories of these emotions would. p asks whether these emotions' ratings are "
         "read off better than the same ratings dealt at random, each rating for itself, so that "
-        "it can be small where the interval over other emotions is wide. Words are no control "
-        "here: the section above has what ratings explain beyond them.",
+        "it can be small where the interval over other emotions is wide. Word counts: the same "
+        "fit to means of TF-IDF in place of the vectors. Where they do as well, the rating can be "
+        "read off the words.",
         "",
     ]
 

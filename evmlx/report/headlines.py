@@ -33,6 +33,8 @@ def _line(row: MetricRow, width: int) -> str:
         parts.append(interval(row.low, row.high, digits))
     if known(row.control):
         parts.append(f"{row.control_name} {plain(row.control, digits)}")
+    if known(row.words):
+        parts.append(f"word counts {plain(row.words, digits)}")
     if known(row.p):
         parts.append(f"p = {p_number(row.p)}")
     return "  ".join(parts)

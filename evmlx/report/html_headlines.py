@@ -63,6 +63,8 @@ def _cells(row: MetricRow) -> list[str]:
     control = ABSENT
     if row.control is not None:
         control = f"{plain(row.control, digits)} <small>{escape(str(row.control_name))}</small>"
+    if known(row.words):
+        control += f"<small>word counts {plain(row.words, digits)}</small>"
     if row.ceiling is not None:
         control += f"<small>ceiling {plain(row.ceiling, digits)}</small>"
     p = p_number(row.p) + (" †" if at_floor(row.p, row.draws) else "")

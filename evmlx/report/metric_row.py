@@ -43,6 +43,8 @@ class MetricRow:
     p_chance : float or None
         Of an implicit battery: that of the mean rank against guessing, targets permuted. Where
         words are the control, it says nothing about them.
+    words, words_p : float or None
+        What word counts give by the same estimator, where the control is another, and their p.
     """
 
     metric: str
@@ -59,6 +61,8 @@ class MetricRow:
     ceiling: float | None = None
     basis: str | None = None
     p_chance: float | None = None
+    words: float | None = None
+    words_p: float | None = None
 
 
 HEADLINES = (  # shown first, the others after them

@@ -117,16 +117,24 @@ def stepped_up(r: float) -> float:
 def circumplex_rows(results: RunResults, layer: int) -> list[MetricRow]:
     """Norm axes, the Procrustes fit, and the first two components beside human norms."""
     found = results.layer("circumplex", layer)
+    words = get(results.stages["circumplex"], "text_control")
     rows = []
     for norm in NORMS:
         axis = get(found, "norm_axis", norm)
         if isinstance(axis, Mapping):
             row = _permuted(f"norm_axis_{norm}_r", axis, "r", "ratings permuted", layer)
-            rows.append(_over_emotions(row, axis))
+            rows.append(
+                _beside_words(_over_emotions(row, axis), get(words, "norm_axis", norm), "r")
+            )
     fit = get(found, "procrustes")
     if isinstance(fit, Mapping):
-        rows.append(_permuted("procrustes_r2", fit, "r2", "ratings permuted", layer))
+        row = _permuted("procrustes_r2", fit, "r2", "ratings permuted", layer)
+        rows.append(_beside_words(row, get(words, "procrustes"), "r2"))
     return rows + _components(results, layer)
+
+
+def _beside_words(row: MetricRow, found: Any, value: str) -> MetricRow:
+    return replace(row, words=finite(number(found, value)), words_p=finite(number(found, "p")))
 
 
 def _over_emotions(row: MetricRow, axis: Mapping[str, Any]) -> MetricRow:

@@ -137,6 +137,8 @@ def _headline(row: MetricRow) -> list[str]:
     control = ABSENT
     if row.control is not None:
         control = f"{plain(row.control, digits)} ({row.control_name})"
+    if known(row.words):
+        control += f"; word counts {plain(row.words, digits)}"
     if row.ceiling is not None:
         control += f"; ceiling {plain(row.ceiling, digits)}"
     count = ABSENT if row.n is None else f"{row.n:,} {unit}"

@@ -50,7 +50,7 @@ def implicit_section(results: RunResults, corpus: Corpus, plots: set[str]) -> li
             "Every new text is scored by its cosine with each emotion vector, and the emotions "
             "are ranked. Dark bars: each vector's scores standardised over the battery; light "
             "ones: centred, which means that what the stories share is taken out first (at the "
-            "last token, what the prompts share, since every prompt ends in the same tokens); "
+            "last token, what the messages share there); "
             "palest: as published, without that. Lines are 95% intervals, dashes chance.",
         )
     if "ranks.png" in plots:

@@ -173,7 +173,8 @@ def affect_claim(rows: Mapping[str, MetricRow]) -> Claim:
     """Say whether human valence and arousal can be read off the vectors of unseen emotions.
 
     A norm can where the leave-one-out correlation has p < 0.05 and lies above that of permuted
-    ratings. Yes where both can, in part where one can.
+    ratings. Yes where both can and word counts, treated alike, give neither; in part where one
+    can, or word counts give one as well.
     """
     question = "Can human valence and arousal be read off the vectors?"
     axes = {norm: rows[f"norm_axis_{norm}_r"] for norm in ("valence", "arousal")}
@@ -195,11 +196,22 @@ def affect_claim(rows: Mapping[str, MetricRow]) -> Claim:
         lead += f"{_names(no)} {'is' if len(no) == 1 else 'are'} not shown to be"
     lead = lead[:1].upper() + lead[1:]
     answer = (NO, PARTLY, YES)[sum(map(_read_off, axes.values()))]
+    by_words = [norm for norm in yes if _by_words(shown[norm])]
+    if by_words and answer == YES:
+        answer = PARTLY
     text = f"{lead}. Predicted for emotions left out: {'; '.join(told)}{against}."
     if "pc1_valence_r" in rows and rows["pc1_valence_r"].value is not None:
         sentences = "; ".join(_component_sentence(pc, rows) for pc in (1, 2))
         text += f" Of the two main directions, {sentences}."
-    return Claim(question, answer, text + _plane(rows.get("procrustes_r2")))
+    text += _plane(rows.get("procrustes_r2"))
+    if by_words:
+        figures = [
+            f"{norm} r = {signed(shown[norm].words)}, {p_phrase(shown[norm].words_p)}"
+            for norm in by_words
+        ]
+        too = f"give {_them(by_words)} too: {'; '.join(figures)}"
+        text += f" Word counts of the stories, treated alike, {too}."
+    return Claim(question, answer, text)
 
 
 def _spread(row: MetricRow) -> str:
@@ -220,6 +232,15 @@ def _plane(row: MetricRow | None) -> str:
 def _read_off(row: MetricRow) -> bool:
     above = known(row.value) and row.value > (row.control if known(row.control) else 0)
     return above and known(row.p) and row.p < ALPHA
+
+
+def _them(norms: Sequence[str]) -> str:
+    return "it" if len(norms) == 1 else "them"
+
+
+def _by_words(row: MetricRow) -> bool:
+    """Whether word counts give the rating as well."""
+    return known(row.words_p) and row.words_p < ALPHA and known(row.words) and row.words > 0
 
 
 def circumplex_claim(rows: Mapping[str, MetricRow]) -> Claim:
