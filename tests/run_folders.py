@@ -68,7 +68,11 @@ def make_run(folder: Path, corpus: Corpus) -> Path:
     per_layer = {layer: _layer(corpus, rng) for layer in LAYERS}
     for name, key, extra in (
         ("validation_results.json", "geometry", {"cross_layer_stability": _STABILITY}),
-        ("arousal_results.json", "circumplex", {"permutations": 9999, "norms": _norms(corpus)}),
+        (
+            "arousal_results.json",
+            "circumplex",
+            {"permutations": 9999, "norms": _norms(corpus), "text_control": _word_fits()},
+        ),
         ("probe_results.json", "probe", _probe_extra(corpus)),
         (
             "implicit_emotion_results.json",
@@ -81,6 +85,12 @@ def make_run(folder: Path, corpus: Corpus) -> Path:
         write(folder, name, {**head, "layers": layers, **extra})
     write(folder, "run.json", {**head, **_run(corpus)})
     return folder
+
+
+def _word_fits() -> dict[str, Any]:
+    r = {"valence": 0.21, "arousal": 0.44, "dominance": -0.12}
+    axes = {norm: _axis(value, -0.6, 0.8, 0.09, 20) for norm, value in r.items()}
+    return {"norm_axis": axes, "procrustes": {"r2": 0.19, "p": 0.08}}
 
 
 _STABILITY = {"pairwise": {"layer_4-layer_9": 0.87}, "mean_correlation": 0.87, "reason": None}

@@ -48,6 +48,7 @@ def test_rows_stand_by_name_with_interval_and_control(results: Path) -> None:
     assert figures[0][1:3] == ["Zeta-8B-Instruct", "8B"]
     assert figures[1][1] == "0.807<br>[0.787, 0.827]<br>*0.731*"
     assert figures[1][2].startswith("0.500<br>[0.055, 0.097]")
+    assert figures[1][5].endswith("*\N{MINUS SIGN}0.37; words 0.21*")
     assert f"evmlx compare {results}/* --leaderboard {page}" in text.splitlines()[-1]
     assert "3.94" not in text, "raw units do not compare"
 
