@@ -6,16 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from evmlx.report.claim import NO, PARTLY, UNKNOWN, YES
+from evmlx.report.claim import AS_WORDS, NO, PARTLY, UNKNOWN, YES
 from evmlx.report.metrics import MetricRow
-from evmlx.report.verdict import (
-    affect_claim,
-    circumplex_claim,
-    cohesion_claim,
-    plane_title,
-    probe_claim,
-    verdict,
-)
+from evmlx.report.verdict import cohesion_claim, probe_claim, verdict
+from evmlx.report.verdict_affect import affect_claim, circumplex_claim, plane_title
 from evmlx.report.verdict_texts import implicit_claim
 
 
@@ -125,6 +119,8 @@ def test_a_rating_that_words_give_too_is_not_all_the_models() -> None:
     claim = affect_claim(axes)
     assert claim.answer == PARTLY
     assert "treated alike, give it too: arousal r = +0.50, p = 0.020." in claim.text
+    both = {name: replace(axis, words_p=0.02) for name, axis in axes.items()}
+    assert affect_claim(both).answer == AS_WORDS
     # a rating that is not read off is no matter of words
     axes["norm_axis_arousal_r"] = replace(axes["norm_axis_arousal_r"], p=0.3)
     assert "Word counts" not in affect_claim(axes).text
@@ -141,7 +137,7 @@ def test_verdict_goes_by_norm_axes_where_there_are_any() -> None:
         f"norm_axis_{n}_r": row(f"norm_axis_{n}_r", 0.6, p=0.01) for n in ("valence", "arousal")
     }
     (claim,) = verdict({**rows, **axes}, 0.05, {})
-    assert claim.answer == YES and "Of the two main directions, PC1 follows neither" in claim.text
+    assert claim.answer == YES and "PC1 is shown to follow neither" in claim.text
 
 
 def test_verdict_says_what_the_words_alone_give() -> None:
@@ -161,11 +157,11 @@ def test_verdict_says_what_the_words_alone_give() -> None:
     assert "much the same way" in verdict(alike, 0.05, {})[1].text
     words = row("cluster_cohesion_corrected", 0.2, control=0.12, control_name="TF-IDF means")
     _, cohesion = verdict({**rows, words.metric: words}, 0.05, {})
-    assert "word counts have 0.120, the vectors 0.200" in cohesion.text
+    assert "0.120 in word counts stands beside 0.200" in cohesion.text
     auc = row("probe_macro_auc_gain", 0.005, low=0.002, high=0.008)
-    assert "somewhat better" in verdict({**rows, auc.metric: auc}, 0.05, {})[0].text
+    assert "a little better" in verdict({**rows, auc.metric: auc}, 0.05, {})[0].text
     unsure = replace(auc, low=-0.001)
-    assert "somewhat better" not in verdict({**rows, auc.metric: unsure}, 0.05, {})[0].text
+    assert "a little better" not in verdict({**rows, auc.metric: unsure}, 0.05, {})[0].text
 
 
 def test_verdict_on_feelings_that_grow() -> None:
@@ -205,9 +201,17 @@ def test_implicit_verdict_beside_words() -> None:
     found = row("implicit_situation_top1", 0.5, low=0.39, high=0.61, control=0.45)
     gain = row("implicit_situation_gain", 0.05, low=-0.05, high=0.15, control=0.0)
     claim = implicit_claim([found], 0.05, {found.metric: gain})
-    assert claim.answer == PARTLY
+    assert claim.answer == AS_WORDS
     assert "chance 5%" in claim.text
     assert "find it in 45% of situations: what the vectors find need not be more" in claim.text
     better = implicit_claim([found], 0.05, {found.metric: replace(gain, low=0.01)})
     assert better.answer == YES
     assert "the vectors find more" in better.text
+    fewer = {found.metric: replace(gain, value=-0.2, low=-0.3, high=-0.1, p=0.001)}
+    worse = implicit_claim([found], 0.05, fewer)
+    assert worse.answer == AS_WORDS and "less often than plain word counts" in worse.text
+    other = replace(found, metric="implicit_message_top1")
+    both = implicit_claim([found, other], 0.05, {**fewer, other.metric: gain})
+    assert "less often in situations; in messages the difference (+0.05) is not" in both.text
+    some = {found.metric: replace(gain, low=0.01), other.metric: gain}
+    assert implicit_claim([found, other], 0.05, some).answer == PARTLY

@@ -14,7 +14,7 @@ from evmlx.comparison.cka import Cka
 from evmlx.comparison.compare import Comparison, PairComparison, RunSummary
 from evmlx.comparison.paired import Difference
 from evmlx.comparison.rsa import ModelRsa
-from evmlx.report.format import ABSENT, interval, known, p_number, plain, signed, table
+from evmlx.report.format import ABSENT, interval, known, p_number, p_phrase, plain, signed, table
 from evmlx.report.metrics import LABELS, MetricRow
 from evmlx.results import to_json
 
@@ -82,7 +82,7 @@ def _cells(row: MetricRow | None, digits: int) -> str:
     if known(row.ceiling):
         parts.append(f"ceiling {plain(row.ceiling, digits)}")
     if known(row.p):
-        parts.append(f"p = {p_number(row.p)}")
+        parts.append(p_phrase(row.p))
     return "  ".join(parts).rstrip()
 
 
@@ -110,7 +110,7 @@ def _difference(found: Difference, digits: int) -> str:
     parts = [f"{signed(found.difference, digits):>7}", _bounds(found.low, found.high, digits)]
     if known(found.p):
         both = f" (corrected {p_number(found.p_holm)})" if found.p_holm > found.p else ""
-        parts.append(f"p = {p_number(found.p)}{both}")
+        parts.append(f"{p_phrase(found.p)}{both}")
     parts.append(f"over {found.n} {found.unit}")
     return "  ".join(parts)
 
@@ -147,7 +147,7 @@ def cka_phrase(found: Cka) -> str:
         return f"not computed: {found.reason}"
     text = f"{plain(found.value, 3)} {_bounds(found.low, found.high, 3)}"
     null = f"emotions exchanged within topics {plain(found.null_mean, 3)}"
-    return f"{text}  {null}  p = {p_number(found.p)}"
+    return f"{text}  {null}  {p_phrase(found.p)}"
 
 
 def markdown(comparison: Comparison) -> list[str]:

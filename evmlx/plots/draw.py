@@ -35,7 +35,7 @@ from evmlx.plots.texts import plot_implicit, plot_intensity, plot_ranks, target_
 from evmlx.report.format import plain
 from evmlx.report.metrics import MetricRow, at_layer, metric_rows
 from evmlx.report.run_results import RunResults, get
-from evmlx.report.verdict import plane_title
+from evmlx.report.verdict_affect import plane_title
 
 if TYPE_CHECKING:
     from evmlx.corpus import Corpus

@@ -24,7 +24,7 @@ OVERLAY = (
     "scaled and mirrored as a whole so that they lie as near as they can to the hollow ones, "
     "which are where people rate the words. A line joins the two places of an emotion: short "
     "lines are agreement. Ellipses hold 95% of the places that the emotion takes when the topics "
-    "are drawn anew; where two overlap, the order of the two emotions is not known. The same "
+    "are drawn anew; where two overlap, the two cannot be told apart. The same "
     "marker is the same cluster. Colours are those of the clusters."
 )
 SIDE_BY_SIDE = (
@@ -82,7 +82,8 @@ def _axes(layer: Mapping[str, Any], words: Any) -> list[str]:
         count = f"{rated:.0f}" if math.isfinite(rated) else ABSENT
         p = p_number(number(axis, "p"))
         given = get(words, "norm_axis", norm)
-        beside = f"{signed(number(given, 'r'))} (p = {p_number(number(given, 'p'))})"
+        low = signed(number(given, "null_mean"))
+        beside = f"{signed(number(given, 'r'))} ({low}, p = {p_number(number(given, 'p'))})"
         cells = [norm, f"**{signed(number(axis, 'r'))}**", wide, bounds, null, p]
         body.append([*cells, beside if math.isfinite(number(given, "r")) else ABSENT, count])
     head = ["rating", "r", "95%, emotions", "95%, topics", "ratings permuted", "p", "word counts"]
@@ -96,8 +97,8 @@ def _axes(layer: Mapping[str, Any], words: Any) -> list[str]:
         "what other stories of these emotions would. p asks whether these emotions' ratings are "
         "read off better than the same ratings dealt at random, each rating for itself, so that "
         "it can be small where the interval over other emotions is wide. Word counts: the same "
-        "fit to means of TF-IDF in place of the vectors. Where they do as well, the rating can be "
-        "read off the words.",
+        "fit to means of TF-IDF in place of the vectors, with what permuted ratings give them and "
+        "p. Where they do as well, the rating can be read off the words.",
         "",
     ]
 

@@ -49,9 +49,11 @@ def percent(value: float | None) -> str:
 
 
 def p_number(p: float | None) -> str:
-    """Probability in two significant digits, one below 0.001: 0.31, 0.012, 0.0001."""
+    """Probability in two significant digits, one below 0.001: 0.31, 0.012, 0.0001, <0.0001."""
     if not known(p):
         return ABSENT
+    if p < 0.00005:
+        return "<0.0001"
     if p >= 0.995:
         return "1.00"
     digits = max(2, 1 - math.floor(math.log10(max(p, 1e-12))))
@@ -68,7 +70,8 @@ def p_phrase(p: float | None, draws: int | None = None) -> str:
     if not known(p):
         return "p not computed"
     floor = f" (the smallest that {draws:,} draws allow)" if at_floor(p, draws) else ""
-    return f"p = {p_number(p)}{floor}"
+    number = p_number(p)
+    return f"p {number.replace('<', '< ') if number[0] == '<' else f'= {number}'}{floor}"
 
 
 def table(head: list[str], body: list[list[str]]) -> list[str]:

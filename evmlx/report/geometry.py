@@ -77,8 +77,11 @@ def _unbroken(cosine: Any) -> str:
     names = len(several)
     if not names:
         return ""
-    together = len(whole) or "none"
-    return f" Of the {names} clusters of several emotions, {together} stand together here."
+    count = len(whole) or "none"
+    return (
+        f" Of the {names} clusters of several emotions {count} forms one unbroken block; some may "
+        "be closer within than to others all the same (table below)."
+    )
 
 
 def _clusters(cosine: Any) -> list[str]:
@@ -122,8 +125,8 @@ def _against_words(layer: Mapping[str, Any]) -> list[str]:
         "",
         "Every pair of emotions has a cosine in the model, and another among mere word counts; r "
         "is the rank correlation of the two lists. Near the ceiling, the words explain the "
-        "model's geometry; near zero, it is the model's own. The last row asks what human ratings "
-        "explain beyond the words. p by permuting the emotions.",
+        "model's geometry; near zero, it is not that of the words. The last row asks what human "
+        "ratings explain beyond the words. p by permuting the emotions.",
     ]
     if math.isfinite(number(reliability, "spearman_brown")):
         halves = interval(

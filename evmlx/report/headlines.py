@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from evmlx.report.format import interval, known, p_number, plain
+from evmlx.report.format import interval, known, p_phrase, plain
 from evmlx.report.metrics import LABELS, MetricRow, at_layer, metric_rows
 from evmlx.report.run_results import read_results
 
@@ -36,5 +36,5 @@ def _line(row: MetricRow, width: int) -> str:
     if known(row.words):
         parts.append(f"word counts {plain(row.words, digits)}")
     if known(row.p):
-        parts.append(f"p = {p_number(row.p)}")
+        parts.append(p_phrase(row.p))
     return "  ".join(parts)

@@ -202,9 +202,9 @@ def browser_section(data: dict[str, Any] | None, why: str, left_out: int) -> str
     )
     return f"""{head}
 <p>Pick an emotion to see how its texts score on average, or a text to see its own scores. Under a
-story stands the same scene, told for another emotion: what changes there is the feeling alone. A
-score is the cosine of the text with an emotion vector, after what the texts share (their mean; the
-line below says of which texts) has been taken out.{less}</p>
+story stands the same scene, told for another emotion: the event stays, the feeling and its wording
+change. A score is the cosine of the text with an emotion vector, after what the texts share (their
+mean; the line below says of which texts) has been taken out.{less}</p>
 <noscript><p class="notice">The story browser needs JavaScript. Everything else is on the page
 without it.</p></noscript>
 <div class="browser" id="browser" hidden>

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from evmlx.plots.planes import rated
 from evmlx.plots.style import Look, looks
-from evmlx.report.claim import NO, PARTLY, YES
+from evmlx.report.claim import AS_WORDS, NO, PARTLY, YES
 from evmlx.report.html_browser import browser_data, browser_section, kept_texts, shown_layers
 from evmlx.report.html_curves import intensity_panels, layer_curves, rank_bars
 from evmlx.report.html_glossary import explained, linked
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from evmlx.report.story_scores import Told
 
 ASSETS = Path(__file__).parent / "html_assets"
-_CLASSES = {YES: "yes", PARTLY: "partly", NO: "no"}
+_CLASSES = {YES: "yes", PARTLY: "partly", AS_WORDS: "no", NO: "no"}
 _LAYERED = re.compile(r"(circumplex|cosine|pca)_layer_\d+\.png")
 
 

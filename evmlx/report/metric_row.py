@@ -70,6 +70,7 @@ HEADLINES = (  # shown first, the others after them
     "probe_gain",
     "probe_within_scene",
     "probe_within_scene_gain",
+    "nearest_vector",
     "cluster_cohesion",
     "rsa_text",
     "norm_axis_valence_r",

@@ -99,8 +99,9 @@ def limits_section(results: RunResults, corpus: Corpus) -> list[str]:
         "",
         "- The figures say what can be read off the residuals, not that the model uses it, and "
         "nothing about whether a model feels.",
-        "- Intervals are over topics, texts or templates of this corpus, those of human ratings "
-        "over emotions. Another corpus, by other writers, would differ by more.",
+        "- Intervals are over topics, texts or templates of this corpus; those of r with human "
+        "ratings are over emotions, those of the fitted plane and of RSA over topics alone, which "
+        "makes them narrow. Another corpus, by other writers, would differ by more.",
         "- Figures are many and each p is for itself; a small one among many is no finding. The "
         "four questions at the top were fixed beforehand.",
         "- Only figures on the same corpus digest can be compared between models.",
@@ -143,7 +144,7 @@ def words_section() -> list[str]:
         "Control": "what the figure would be without what it claims to show.",
         "95% interval": "range of values that the data allow.",
         "p": "how often chance would do as well, by random rearrangement or, for a gain in new "
-        "texts, an exact test (McNemar's); small is good.",
+        "texts, an exact test (McNemar's); small: not chance, whichever way the figure points.",
         "Macro AUC": "how often a text of an emotion scores higher for it than a text of another "
         "emotion does, mean over emotions; 0.5 by chance.",
         "Valence, arousal, dominance": "how pleasant, how stirred and how in control people find "

@@ -158,9 +158,9 @@ def headline_notes(rows: Sequence[MetricRow]) -> str:
     """Say how to read a table of figures, with the footnotes that its rows ask for."""
     notes = [
         "A figure speaks for the model only where it is better than its control: by p where there "
-        "is one, else by the interval. The two can differ: an interval varies the topics or texts, "
-        "p the emotions, which are few. p is for each figure alone; only that of a component is "
-        "corrected, over the components. A likeness to TF-IDF that is high speaks for the words, "
+        "is one, else by the interval. The two can differ: they resample different things (topics, "
+        "texts or emotions). p is for each figure alone; only that of a component is corrected, "
+        "over the components. A likeness to TF-IDF that is high speaks for the words, "
         "not for the model. A control's own interval is left out here; gains are paired and have "
         "both in theirs."
     ]

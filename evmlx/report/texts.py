@@ -51,16 +51,17 @@ def implicit_section(results: RunResults, corpus: Corpus, plots: set[str]) -> li
             "are ranked. Dark bars: each vector's scores standardised over the battery; light "
             "ones: centred, which means that what the stories share is taken out first (at the "
             "last token, what the messages share there); "
-            "palest: as published, without that. Lines are 95% intervals, dashes chance.",
+            "palest: as published, without that. Lines are 95% intervals, dashes chance; for the "
+            "mean rank, shorter is better. What word counts reach is in the table below.",
         )
     if "ranks.png" in plots:
         lines += picture(
             "ranks.png",
             "Rank of the right emotion in every new text, by the model and by word counts",
-            "A row is an emotion, from the best found to the worst; a dot is the rank that it got "
-            "in a text written for it, larger where several texts share a rank. Filled dots far "
-            "to the left: the vectors find the emotion. Hollow dots further left than the filled "
-            "ones: word counts find it better. Dashes: guessing.",
+            "A row is an emotion, the best found on average first, in one order throughout; a dot "
+            "is the rank that it got in a text written for it by centred scores, larger where "
+            "several texts share a rank. Filled dots far to the left: the vectors find the "
+            "emotion. Hollow dots further left: word counts find it better. Dashes: guessing.",
         )
     body = []
     for battery, label in BATTERIES.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from evmlx.report.claim import ALPHA, NO, PARTLY, UNKNOWN, YES, Claim
+from evmlx.report.claim import ALPHA, AS_WORDS, NO, PARTLY, UNKNOWN, YES, Claim
 from evmlx.report.format import interval, known, p_number, p_phrase, percent, signed
 from evmlx.report.metric_row import MetricRow
 
@@ -84,11 +84,15 @@ def implicit_claim(
     text = f"{text}.{beside}"
     if len(at_chance) == len(told) and not ranked:
         return Claim(question, NO, text)
-    return Claim(question, PARTLY if at_chance or not beaten else YES, text)
+    if beaten is False and len(at_chance) < len(told):
+        return Claim(question, AS_WORDS, text)
+    return Claim(question, PARTLY if at_chance or beaten is None else YES, text)
 
 
-def _beside_words(told: Sequence[MetricRow], gains: Mapping[str, MetricRow]) -> tuple[str, bool]:
-    """Say what words alone find, and whether the vectors find more in every battery."""
+def _beside_words(
+    told: Sequence[MetricRow], gains: Mapping[str, MetricRow]
+) -> tuple[str, bool | None]:
+    """Say what words alone find, and whether the vectors find more: None for in some batteries."""
     compared = [row for row in told if row.metric in gains and known(gains[row.metric].value)]
     if not compared:
         return "", True
@@ -100,12 +104,18 @@ def _beside_words(told: Sequence[MetricRow], gains: Mapping[str, MetricRow]) -> 
     if len(more) == len(compared):
         return f"{text}: the vectors find more.", True
     if more:
-        return f"{text}: the vectors find more in {_listed(more)} only.", False
+        return f"{text}: the vectors find more in {_listed(more)} only.", None
     fewer = [row for row in compared if _differs(gains[row.metric], -1)]
     if len(fewer) == len(compared):
         return f"{text}: the vectors find it less often than plain word counts do.", False
     if fewer:
-        return f"{text}: the vectors find it less often in {_listed(fewer)}, no more in any.", False
+        rest = [row for row in compared if row not in fewer]
+        short = ", ".join(signed(gains[row.metric].value) for row in rest)
+        return (
+            f"{text}. The vectors find it less often in {_listed(fewer)}; in {_listed(rest)} the "
+            f"difference ({short}) is not certain.",
+            False,
+        )
     return f"{text}: what the vectors find need not be more than words.", False
 
 
