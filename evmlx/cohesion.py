@@ -70,6 +70,21 @@ class TopicBootstrap:
 
 
 @dataclass(frozen=True)
+class CohesionGain:
+    """Cohesion without noise less that of word counts, both under the same draws of topics.
+
+    95% expanded percentiles, and BCa.
+    """
+
+    difference: float
+    low: float
+    high: float
+    low_bca: float
+    high_bca: float
+    reason: str | None
+
+
+@dataclass(frozen=True)
 class LabelPermutation:
     """Cohesion under permuted emotion -> cluster labels."""
 
@@ -173,6 +188,42 @@ def cosine_geometry(
         bootstrap=_bootstrap(plain.diff, corrected.diff, drawn),
         permutation=_label_permutation(float(observed.diff), null.diff),
         reason=_why_none(emotions, matrix, clusters),
+    )
+
+
+def cohesion_gain(model: CosineDraws, words: CosineDraws, clusters: Clusters) -> CohesionGain:
+    """How much more the clusters cohere in one arrangement than in another of the same stories.
+
+    Parameters
+    ----------
+    model, words : CosineDraws
+        Cosines under one plan of topics.
+    clusters : Clusters
+        Of the same emotions.
+
+    Returns
+    -------
+    CohesionGain
+        NaN, with the reason, where either has no draws.
+    """
+    reason = model.reason or words.reason
+    if reason is not None:
+        return CohesionGain(NAN, NAN, NAN, NAN, NAN, reason)
+    both = [
+        _cohesion(
+            _block_sums(_rows(drawn.corrected, clusters), clusters.membership),
+            clusters.membership,
+        ).diff
+        for drawn in (model, words)
+    ]
+    found = topic_intervals(both[0] - both[1], model.left_out, moved=False)
+    return CohesionGain(
+        difference=found.estimate,
+        low=found.low,
+        high=found.high,
+        low_bca=found.low_bca,
+        high_bca=found.high_bca,
+        reason=None if np.isfinite(found.low) else "a draw of topics leaves it undefined",
     )
 
 

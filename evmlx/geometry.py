@@ -111,6 +111,7 @@ def geometry(
         relabelled=relabelled,
         permutations=draw_permutations(len(emotions), permutations, emotion_rng),
         text=words,
+        words=words_drawn,
         embedding=_compared(embedding_cells(embeddings, emotions, cells), plan, len(emotions))[0],
     )
     layers = _layers(vectors, stories, setting)

@@ -12,7 +12,7 @@ import numpy as np
 
 from evmlx.affect import Affect
 from evmlx.clusters import Clusters
-from evmlx.cohesion import CosineGeometry, cosine_geometry
+from evmlx.cohesion import CohesionGain, CosineGeometry, cohesion_gain, cosine_geometry
 from evmlx.components import (
     OUTLIER_SHARE,
     oriented,
@@ -20,7 +20,7 @@ from evmlx.components import (
     principal_components,
     unit_vectors,
 )
-from evmlx.cosine_draws import NAN, TopicPlan, cosine_draws, no_draws
+from evmlx.cosine_draws import NAN, CosineDraws, TopicPlan, cosine_draws, no_draws
 from evmlx.norm_rsa import NormRSA, norm_rsa
 from evmlx.reliability import Reliability, reliability
 from evmlx.rsa import RSA, Compared, compared, rsa
@@ -64,6 +64,7 @@ class WithoutOutliers:
     pca: ComponentGeometry
     reliability: Reliability
     rsa: Likeness
+    cohesion_gain: CohesionGain
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ class LayerGeometry:
     neutral: NeutralComponents
     reliability: Reliability
     rsa: Likeness
+    cohesion_gain: CohesionGain
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,8 @@ class Setting:
         Permutations of all emotions.
     text, embedding : Compared
         What the cosines are compared with.
+    words : CosineDraws
+        Those of TF-IDF under the plan.
     """
 
     emotions: tuple[str, ...]
@@ -128,6 +132,7 @@ class Setting:
     permutations: np.ndarray
     text: Compared
     embedding: Compared
+    words: CosineDraws
 
 
 def layer_geometry(
@@ -182,6 +187,7 @@ def layer_geometry(
         neutral=neutral,
         reliability=whole.reliability,
         rsa=whole.rsa,
+        cohesion_gain=whole.cohesion_gain,
     )
 
 
@@ -206,6 +212,7 @@ def _arrangement(vectors: np.ndarray, sums: np.ndarray | None, setting: Setting)
         component_geometry(emotions, vectors, setting.affect),
         halves,
         Likeness(text, embedding, norms),
+        cohesion_gain(drawn, setting.words, setting.clusters),
     )
 
 

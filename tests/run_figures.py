@@ -105,6 +105,7 @@ def layer_figures(corpus: Corpus, rng: np.random.Generator) -> dict[str, Any]:
                 },
                 "reason": None,
             },
+            "cohesion_gain": {"difference": 0.07, "low": 0.02, "high": 0.12, "reason": None},
             "reliability": {
                 "splits": 100,
                 "halves_r": 0.9,

@@ -273,7 +273,8 @@ def test_json_has_the_documented_keys(measured: Geometry) -> None:
     ]
     assert list(value["layers"]) == ["layer_3", "layer_9", "layer_20"]
     layer = value["layers"]["layer_9"]
-    assert list(layer) == ["cosine", "pca", "norms", "outlier", "neutral", "reliability", "rsa"]
+    keys = ["cosine", "pca", "norms", "outlier", "neutral", "reliability", "rsa", "cohesion_gain"]
+    assert list(layer) == keys
     assert list(layer["rsa"]) == ["text", "embedding", "norms"]
     assert layer["cosine"]["clusters"]["alone"]["within"] is None
     assert layer["neutral"]["components"] > 0 and 0.5 <= layer["neutral"]["variance"] <= 1

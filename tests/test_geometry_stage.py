@@ -10,8 +10,12 @@ import numpy as np
 import pytest
 from small_corpus import save_small_corpus
 
+from evmlx.clusters import cluster_membership
+from evmlx.cohesion import cohesion_gain, cosine_geometry
 from evmlx.corpus import Corpus, load_corpus
+from evmlx.cosine_draws import cosine_draws, no_draws, topic_plan
 from evmlx.errors import EvmlxError
+from evmlx.resampling import story_cells
 from evmlx.stages import STAGES, Run
 from evmlx.store import write_npz
 
@@ -64,6 +68,29 @@ def test_words_and_human_ratings_stand_beside_every_layer(run: Run) -> None:
     assert layer["rsa"]["norms"]["n"] == 20
     assert isinstance(layer["rsa"]["norms"]["partial_p"], float)
     assert layer["rsa"]["embedding"]["reason"] == "the run has no token embeddings"
+    # words dealt at random have no more than noise, and so nothing to be paired with
+    assert found["text_cosine"]["bootstrap"]["corrected"]["estimate"] is None
+    assert layer["cohesion_gain"]["difference"] is None and layer["cohesion_gain"]["reason"]
+
+
+def test_an_arrangement_gains_nothing_over_itself() -> None:
+    rng = np.random.default_rng(4)
+    cells = story_cells(["a", "b", "c", "d"] * 12, [f"t{k // 8}" for k in range(48)], "abcd")
+    plan = topic_plan(cells, 50, rng, rng)
+    drawn = cosine_draws(rng.normal(size=(4, 1, 20)) + 0.3 * rng.normal(size=(4, 6, 20)), plan)
+    other = cosine_draws(rng.normal(size=(4, 1, 20)) + 0.3 * rng.normal(size=(4, 6, 20)), plan)
+    clusters = cluster_membership("abcd", {"first": ("a", "b"), "second": ("c", "d")})
+    itself = cohesion_gain(drawn, drawn, clusters)
+    assert (itself.difference, itself.low, itself.high) == (0, 0, 0)
+    there, back = cohesion_gain(drawn, other, clusters), cohesion_gain(other, drawn, clusters)
+    assert (there.difference, there.low) == pytest.approx((-back.difference, -back.high))
+    alone_first, alone_second = (
+        cosine_geometry("abcd", d.plain[0], clusters, d, np.zeros((0, 4), int)).bootstrap.corrected
+        for d in (drawn, other)
+    )
+    assert there.difference == pytest.approx(alone_first.estimate - alone_second.estimate)
+    alone = cohesion_gain(drawn, no_draws(4, "no texts"), clusters)
+    assert np.isnan(alone.difference) and alone.reason == "no texts"
 
 
 def test_token_embeddings_are_read_where_they_are(run: Run, corpus: Corpus) -> None:

@@ -158,6 +158,11 @@ def test_verdict_says_what_the_words_alone_give() -> None:
     words = row("cluster_cohesion_corrected", 0.2, control=0.12, control_name="TF-IDF means")
     _, cohesion = verdict({**rows, words.metric: words}, 0.05, {})
     assert "0.120 in word counts stands beside 0.200" in cohesion.text
+    gain = row("cluster_cohesion_gain", 0.08, low=0.02, high=0.14)
+    _, cohesion = verdict({**rows, words.metric: words, gain.metric: gain}, 0.05, {})
+    assert "+0.080 [0.020, 0.140] more" in cohesion.text and cohesion.answer == YES
+    none = replace(gain, low=-0.01)
+    assert verdict({**rows, none.metric: none}, 0.05, {})[1].answer == AS_WORDS
     auc = row("probe_macro_auc_gain", 0.005, low=0.002, high=0.008)
     assert "a little better" in verdict({**rows, auc.metric: auc}, 0.05, {})[0].text
     unsure = replace(auc, low=-0.001)

@@ -109,7 +109,8 @@ def leaderboard_lines(entries: Sequence[Entry], home: Path) -> list[str]:
         by_corpus.setdefault(entry.digest or "", []).append(entry)
     for digest, runs in sorted(by_corpus.items(), key=lambda item: -len(item[1])):
         corpus = runs[0].record.get("corpus") or {}
-        name = f"{corpus.get('name') or 'corpus'} {corpus.get('version') or ''}".strip()
+        given = Path(corpus["path"]).name if corpus.get("path") else corpus.get("name")
+        name = f"{given or 'corpus'} {corpus.get('version') or ''}".strip()
         about = f"{corpus.get('stories')} stories, digest `{digest[:12]}`"
         lines += ["", f"## On {name}", "", f"{about[0].upper()}{about[1:]}.", ""]
         lines += table(_HEAD, [_row(entry, home) for entry in runs])

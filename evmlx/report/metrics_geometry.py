@@ -24,6 +24,19 @@ def geometry_rows(results: RunResults, layer: int) -> list[MetricRow]:
     words = number(results.stages["geometry"], *WORDS_COHESION)
     if len(rows) > 1 and math.isfinite(words):
         rows[1] = replace(rows[1], control=words, control_name="TF-IDF means of the stories")
+    gain = get(found, "cohesion_gain")
+    if math.isfinite(number(gain, "difference")):
+        rows.append(
+            MetricRow(
+                "cluster_cohesion_gain",
+                **figure(gain, "difference"),
+                n=rows[0].n,
+                control=0.0,
+                control_name="no gain",
+                p=None,
+                layer=layer,
+            )
+        )
     reliability = get(found, "reliability")
     if isinstance(reliability, Mapping):
         rows.append(_reliability(reliability, rows[0].n, layer))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from evmlx.report.claim import ALPHA, NO, PARTLY, UNKNOWN, YES, Claim, listed
+from evmlx.report.claim import ALPHA, AS_WORDS, NO, PARTLY, UNKNOWN, YES, Claim, listed
 from evmlx.report.format import interval, known, p_phrase, plain, signed
 from evmlx.report.metrics import MetricRow
 from evmlx.report.verdict_affect import affect_claim, circumplex_claim
@@ -45,7 +45,11 @@ def verdict(
     if "cluster_cohesion" in rows:
         claim = cohesion_claim(rows["cluster_cohesion"], clusters)
         corrected = rows.get("cluster_cohesion_corrected")
-        claims.append(_with(claim, _like_the_words(rows.get("rsa_text"), corrected)))
+        gain = rows.get("cluster_cohesion_gain")
+        claim = _with(claim, _like_the_words(rows.get("rsa_text"), corrected, gain))
+        words_do = gain is not None and known(gain.low) and gain.low <= 0
+        coheres = claim.answer in (YES, PARTLY)
+        claims.append(replace(claim, answer=AS_WORDS) if coheres and words_do else claim)
     if "norm_axis_valence_r" in rows and "norm_axis_arousal_r" in rows:
         claims.append(affect_claim(rows))
     elif "pc1_valence_r" in rows:
@@ -99,16 +103,20 @@ def _within_scenes(rows: Mapping[str, MetricRow]) -> str:
     )
 
 
-def _like_the_words(row: MetricRow | None, corrected: MetricRow | None) -> str:
+def _like_the_words(
+    row: MetricRow | None, corrected: MetricRow | None, gain: MetricRow | None
+) -> str:
     """Tell how much of the geometry mere word counts have."""
     if row is None or row.value is None:
         return ""
-    cohere = ""
+    cohere = more = ""
+    if gain is not None and known(gain.value):
+        more = f", {signed(gain.value, 3)} {interval(gain.low, gain.high, 3)} more"
     if corrected is not None and known(corrected.value) and "TF-IDF" in str(corrected.control_name):
         cohere = (
             f" Cleared of sampling noise, {plain(corrected.control, 3)} in word counts stands "
             f"beside {plain(corrected.value, 3)} {interval(corrected.low, corrected.high, 3)} in "
-            "the vectors."
+            f"the vectors{more}."
         )
     top = f"; at most {plain(row.ceiling)} could be expected" if known(row.ceiling) else ""
     return (
