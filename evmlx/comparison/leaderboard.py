@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from evmlx.comparison.read import Entry, read_entries
-from evmlx.comparison.warnings import precision
+from evmlx.comparison.warnings import corpus_name, precision
 from evmlx.errors import EvmlxError
 from evmlx.intervals import clopper_pearson
 from evmlx.report.format import ABSENT, interval, known, plain, table
@@ -109,8 +109,7 @@ def leaderboard_lines(entries: Sequence[Entry], home: Path) -> list[str]:
         by_corpus.setdefault(entry.digest or "", []).append(entry)
     for digest, runs in sorted(by_corpus.items(), key=lambda item: -len(item[1])):
         corpus = runs[0].record.get("corpus") or {}
-        given = Path(corpus["path"]).name if corpus.get("path") else corpus.get("name")
-        name = f"{given or 'corpus'} {corpus.get('version') or ''}".strip()
+        name = f"{corpus_name(runs[0])} {corpus.get('version') or ''}".strip()
         about = f"{corpus.get('stories')} stories, digest `{digest[:12]}`"
         lines += ["", f"## On {name}", "", f"{about[0].upper()}{about[1:]}.", ""]
         lines += table(_HEAD, [_row(entry, home) for entry in runs])

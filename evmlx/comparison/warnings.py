@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from evmlx.comparison.read import Entry
 from evmlx.report.run_results import get, number
@@ -63,8 +64,13 @@ def precision(entry: Entry) -> str:
 
 
 def _corpus(entry: Entry) -> str:
-    name = get(entry.record, "corpus", "name") or "corpus"
-    return f"{name} {(entry.digest or 'unknown')[:12]}"
+    return f"{corpus_name(entry)} {(entry.digest or 'unknown')[:12]}"
+
+
+def corpus_name(entry: Entry) -> str:
+    """Name of a run's corpus; of one's own, that of the folder as it was given."""
+    path = get(entry.record, "corpus", "path")
+    return Path(path).name if path else str(get(entry.record, "corpus", "name") or "corpus")
 
 
 def _template(entry: Entry) -> str:
