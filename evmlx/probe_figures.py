@@ -17,6 +17,8 @@ from evmlx.ranking import macro_auc_draws
 from evmlx.selectivity import Selectivity, control_labels, no_selectivity
 from evmlx.splits import Split
 
+NO_AUC_INTERVAL = "a fold of one topic, or of one emotion, leaves no interval of the AUC"
+
 
 @dataclass(frozen=True)
 class Task:
@@ -75,7 +77,7 @@ def cross_validate(task: Task, split: Split, fit: Fit, *, parallel: bool) -> Out
     if reason is None and np.isnan(low):
         reason = "a draw of topics can leave no story that counts: no interval"
     elif reason is None and np.isnan(auc_low):
-        reason = "a fold of one topic, or of one emotion, leaves no interval of the AUC"
+        reason = NO_AUC_INTERVAL
     folds = Folds(
         accuracy=float(right[kept].mean()),
         low=low,
@@ -114,11 +116,14 @@ def gain(task: Task, model: Outcome, text: Outcome) -> Gain:
     if model.auc_draws is not None and text.auc_draws is not None:
         auc = model.folds.macro_auc - text.folds.macro_auc
         auc_low, auc_high = task.bootstrap.of_draws(model.auc_draws - text.auc_draws)
+    reason = task.bootstrap.reason
+    if reason is None and np.isnan(auc_low):
+        reason = NO_AUC_INTERVAL
     return Gain(
         gain=float(difference[model.kept].mean()),
         low=low,
         high=high,
-        reason=task.bootstrap.reason,
+        reason=reason,
         macro_auc=auc,
         macro_auc_low=auc_low,
         macro_auc_high=auc_high,
