@@ -115,7 +115,7 @@ class Circumplex:
     norms : NormsUsed
         What they were held against.
     text_control, text_reason
-        The same fits to TF-IDF of the stories in place of residuals, or why there are none.
+        The same fits to TF-IDF of the stories in place of residuals; why figures are missing.
     """
 
     permutations: int
@@ -202,7 +202,9 @@ def _text_control(texts: Sequence[str] | None, setting: _Setting) -> tuple[Fits 
     again = np.zeros((0, *cosines[0].shape))
     if setting.topics.reason is None:
         again, _ = resampled_cosines(words.sums, counts, setting.topics.weights)
-    return _fits_to(cosines[0], again, setting), None
+    unrated = any(np.isnan(norm).any() for norm in setting.affect.norms.values())
+    why = "an emotion without ratings has no prediction" if unrated else None
+    return _fits_to(cosines[0], again, setting), _why_none_negative(setting.affect) or why
 
 
 def _layer(vectors: np.ndarray, sums: np.ndarray | None, setting: _Setting) -> LayerCircumplex:
@@ -243,8 +245,7 @@ def _fits(vectors: np.ndarray, sums: np.ndarray | None, setting: _Setting) -> Fi
 
 def _fits_to(cosines: np.ndarray, again: np.ndarray, setting: _Setting) -> Fits:
     """Norm axes and Procrustes fit, with the cosines drawn once for all of them."""
-    topics = setting.topics
-    drawn = DrawnCosines(again, topics.weights.shape[1], topics.reason)
+    drawn = DrawnCosines(again, setting.topics.weights.shape[1], setting.topics.reason)
     affect, seed, permutations = setting.affect, setting.seed, setting.permutations
     negative = np.isin(np.arange(len(cosines)), affect.negative)
     axes, among = (
