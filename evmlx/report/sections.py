@@ -1,6 +1,6 @@
 """The text of a report: its verdict and its sections in their order, as Markdown.
 
-What the sections say is in the other `report_` modules.
+What the sections say is in the modules beside this one.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The report of a run folder: plots, `metrics.json`, `REPORT.md` and `report.html`.
 
-Knows which files there are; `report_sections` and `html_page` compose them.
+Knows which files there are; `sections` and `html_page` compose them.
 """
 
 from __future__ import annotations
