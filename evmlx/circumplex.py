@@ -198,13 +198,11 @@ def _text_control(texts: Sequence[str] | None, setting: _Setting) -> tuple[Fits 
     words, counts = tfidf_cells(texts, setting.cells), setting.cells.counts
     if words.sums is None:
         return None, words.reason
-    cosines, _ = resampled_cosines(words.sums, counts, np.ones((1, counts.shape[1])))
-    again = np.zeros((0, *cosines[0].shape))
-    if setting.topics.reason is None:
-        again, _ = resampled_cosines(words.sums, counts, setting.topics.weights)
+    weights = np.vstack([np.ones(counts.shape[1]), setting.topics.weights])
+    cosines, _ = resampled_cosines(words.sums, counts, weights)
     unrated = any(np.isnan(norm).any() for norm in setting.affect.norms.values())
     why = "an emotion without ratings has no prediction" if unrated else None
-    return _fits_to(cosines[0], again, setting), _why_none_negative(setting.affect) or why
+    return _fits_to(cosines[0], cosines[1:], setting), _why_none_negative(setting.affect) or why
 
 
 def _layer(vectors: np.ndarray, sums: np.ndarray | None, setting: _Setting) -> LayerCircumplex:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evmlx.cluster_means import cohesion
 from evmlx.clusters import Clusters
 from evmlx.cosine_draws import CosineDraws, topic_intervals
 from evmlx.resampling import permutation_p
@@ -110,18 +111,6 @@ class CosineGeometry:
     reason: str | None
 
 
-@dataclass(frozen=True)
-class _Cohesion:
-    """Within, across and their difference: overall (...,) and per cluster (..., C)."""
-
-    within: np.ndarray
-    cross: np.ndarray
-    diff: np.ndarray
-    cluster_within: np.ndarray
-    cluster_cross: np.ndarray
-    cluster_diff: np.ndarray
-
-
 def cosine_geometry(
     emotions: Sequence[str],
     matrix: np.ndarray,
@@ -153,15 +142,9 @@ def cosine_geometry(
     CosineGeometry
         NaN, with the reason, where the clusters allow no comparison or a vector is zero.
     """
-    rows = np.ix_(clusters.rows, clusters.rows)
-    observed = _cohesion(_block_sums(matrix[rows], clusters.membership), clusters.membership)
-    null = _cohesion(
-        _block_sums(matrix[rows], clusters.membership[relabelled]), clusters.membership
-    )
-    plain, corrected = (
-        _cohesion(_block_sums(_rows(cosines, clusters), clusters.membership), clusters.membership)
-        for cosines in (drawn.plain, drawn.corrected)
-    )
+    observed = cohesion(matrix, clusters)
+    null = cohesion(matrix, clusters, clusters.membership[relabelled])
+    plain, corrected = (cohesion(cosines, clusters) for cosines in (drawn.plain, drawn.corrected))
     by_cluster = {}
     for c, name in enumerate(clusters.names):
         found = topic_intervals(plain.cluster_diff[:, c], drawn.left_out, moved=True)
@@ -209,14 +192,8 @@ def cohesion_gain(model: CosineDraws, words: CosineDraws, clusters: Clusters) ->
     reason = model.reason or words.reason
     if reason is not None:
         return CohesionGain(NAN, NAN, NAN, NAN, NAN, reason)
-    both = [
-        _cohesion(
-            _block_sums(_rows(drawn.corrected, clusters), clusters.membership),
-            clusters.membership,
-        ).diff
-        for drawn in (model, words)
-    ]
-    found = topic_intervals(both[0] - both[1], model.left_out, moved=False)
+    beyond = cohesion(model.corrected, clusters).diff - cohesion(words.corrected, clusters).diff
+    found = topic_intervals(beyond, model.left_out, moved=False)
     return CohesionGain(
         difference=found.estimate,
         low=found.low,
@@ -225,45 +202,6 @@ def cohesion_gain(model: CosineDraws, words: CosineDraws, clusters: Clusters) ->
         high_bca=found.high_bca,
         reason=None if np.isfinite(found.low) else "a draw of topics leaves it undefined",
     )
-
-
-def _rows(cosines: np.ndarray, clusters: Clusters) -> np.ndarray:
-    rows = np.array(clusters.rows, int)
-    return cosines[:, rows[:, None], rows]
-
-
-def _block_sums(cosines: np.ndarray, membership: np.ndarray) -> np.ndarray:
-    """Sum of off-diagonal cosines between any two clusters, (..., C, C).
-
-    Everything about cohesion follows from it, for resampled cosines (D, R, R) under one
-    membership as for one matrix under permuted memberships (D, R, C).
-    """
-    pairs = np.where(np.eye(cosines.shape[-1], dtype=bool), 0.0, cosines)
-    return np.asarray(np.swapaxes(membership, -1, -2) @ (pairs @ membership))
-
-
-def _cohesion(blocks: np.ndarray, membership: np.ndarray) -> _Cohesion:
-    sizes = membership.sum(axis=0)
-    inside = np.einsum("...cc->...c", blocks)
-    outside = blocks.sum(axis=-1) - inside
-    pairs_inside = sizes * (sizes - 1)
-    pairs_outside = sizes * (sizes.sum() - sizes)
-    within = _mean(inside.sum(axis=-1), pairs_inside.sum())
-    cross = _mean(outside.sum(axis=-1), pairs_outside.sum())
-    cluster_within = _mean(inside, pairs_inside)
-    cluster_cross = _mean(outside, pairs_outside)
-    return _Cohesion(
-        within,
-        cross,
-        within - cross,
-        cluster_within,
-        cluster_cross,
-        cluster_within - cluster_cross,
-    )
-
-
-def _mean(total: np.ndarray, count: np.ndarray) -> np.ndarray:
-    return np.asarray(total / np.where(count > 0, count, np.nan))
 
 
 def _bootstrap(plain: np.ndarray, corrected: np.ndarray, drawn: CosineDraws) -> TopicBootstrap:

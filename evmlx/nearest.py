@@ -82,15 +82,17 @@ def nearest_words(counts: csr_array, labels: np.ndarray) -> Fit:
     count = int(labels.max(initial=-1)) + 1
 
     def fit(training: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, bool]:
+        """Average the rows of some texts, compare others."""
         rows = tfidf_rows(counts, training)
         classes = np.unique(labels[training])
         means = np.stack([_mean(rows[training[labels[training] == e]]) for e in classes])
         centre = means.mean(axis=0)
         vectors = means - centre
         # (x - m) v without making x dense, which has as many columns as there are terms
-        products = rows[test] @ vectors.T - centre @ vectors.T
-        squares = np.asarray(rows[test].multiply(rows[test]).sum(axis=1)).ravel()
-        lengths = np.sqrt(np.maximum(squares - 2 * (rows[test] @ centre) + centre @ centre, 0))
+        told = rows[test]
+        products = told @ vectors.T - centre @ vectors.T
+        squares = np.asarray(told.multiply(told).sum(axis=1)).ravel()
+        lengths = np.sqrt(np.maximum(squares - 2 * (told @ centre) + centre @ centre, 0))
         product = np.outer(lengths, np.linalg.norm(vectors, axis=1))
         scores = np.asarray(products / np.where(product > 0, product, 1.0))
         return spread(scores, classes, count), True

@@ -45,9 +45,9 @@ __all__ = ["FOLDS", "probe"]
 class _Texts:
     """Outcomes of the text controls."""
 
+    style: Outcome
     tfidf: Outcome
     nearest: Outcome
-    style: Outcome
     domain: Outcome
     scene: Outcome
 
@@ -175,8 +175,8 @@ def _text_outcomes(texts: Sequence[str], task: Task, splits: Splits) -> _Texts:
         counts = term_counts(texts)
     except ValueError as error:
         why = no_shared_words(error)
-        topic, domain, scene = splits.topic, splits.domain, splits.scene
-        words = [absent(split, why) for split in (topic, topic, domain, scene)]
+        held_out = (splits.topic, splits.topic, splits.domain, splits.scene)
+        words = [absent(split, why) for split in held_out]
     else:
         tfidf = tfidf_logistic(counts, task.labels)
         centred = scene_centred_tfidf(counts, task.labels, splits.scene_of)
@@ -186,8 +186,7 @@ def _text_outcomes(texts: Sequence[str], task: Task, splits: Splits) -> _Texts:
             _text_outcome(task, splits.domain, tfidf),
             _text_outcome(task, splits.scene, centred),
         ]
-    by_style = cross_validate(task, splits.topic, style, parallel=True)
-    return _Texts(words[0], words[1], by_style, *words[2:])
+    return _Texts(cross_validate(task, splits.topic, style, parallel=True), *words)
 
 
 def _text_outcome(task: Task, split: Split, fit: Fit) -> Outcome:
@@ -212,14 +211,13 @@ def _layer_probe(
     fit = fit_to(task.labels)
     grouped = cross_validate(task, splits.topic, fit, parallel=True)
     domain = cross_validate(task, splits.domain, fit, parallel=True)
-    published = cross_validate(task, splits.stratified, fit, parallel=True)
     scene = _within_scene(residuals, task, splits)
-    fit = nearest_vector(residuals, task.labels, basis)
-    nearest = cross_validate(task, splits.topic, fit, parallel=True)
+    by_vectors = nearest_vector(residuals, task.labels, basis)
+    nearest = cross_validate(task, splits.topic, by_vectors, parallel=True)
     table, recall, recall_interval, clusters = _tables(task, grouped)
     return LayerProbe(
         grouped=grouped.folds,
-        published=published.folds,
+        published=cross_validate(task, splits.stratified, fit, parallel=True).folds,
         leave_one_domain_out=domain.folds,
         within_scene=scene.folds,
         nearest=nearest.folds,

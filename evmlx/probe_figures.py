@@ -13,7 +13,7 @@ import numpy as np
 from evmlx.folds import Fit, scores_out_of_fold
 from evmlx.intervals import TopicBootstrap
 from evmlx.probe_results import NAN, Folds, Gain
-from evmlx.ranking import macro_auc_draws
+from evmlx.ranking import auc_interval, macro_auc_draws
 from evmlx.selectivity import Selectivity, control_labels, no_selectivity
 from evmlx.splits import Split
 
@@ -72,7 +72,7 @@ def cross_validate(task: Task, split: Split, fit: Fit, *, parallel: bool) -> Out
     right = (predicted == task.labels).astype(np.float64)
     low, high = task.bootstrap.interval(right, kept)
     auc, draws = macro_auc_draws(scores, task.labels, split.fold_of, task.bootstrap)
-    auc_low, auc_high = task.bootstrap.of_draws(draws)
+    auc_low, auc_high = auc_interval(draws, task.bootstrap)
     reason = task.bootstrap.reason
     if reason is None and np.isnan(low):
         reason = "a draw of topics can leave no story that counts: no interval"
@@ -92,8 +92,8 @@ def cross_validate(task: Task, split: Split, fit: Fit, *, parallel: bool) -> Out
         reason=reason,
         fold_names=split.names,
         macro_auc=auc,
-        macro_auc_low=max(auc_low, 0.0),
-        macro_auc_high=min(auc_high, 1.0),
+        macro_auc_low=auc_low,
+        macro_auc_high=auc_high,
     )
     return Outcome(folds, predicted, kept, draws)
 

@@ -10,22 +10,6 @@ import numpy as np
 from evmlx.intervals import TopicBootstrap
 
 
-def macro_auc(
-    scores: np.ndarray, labels: np.ndarray, fold_of: np.ndarray, bootstrap: TopicBootstrap
-) -> tuple[float, float, float]:
-    """Macro AUC with its 95% interval over topics: `macro_auc_draws` in short.
-
-    Returns
-    -------
-    auc, low, high : float
-        NaN where no fold has stories both of an emotion and of others; the bounds also where
-        a fold has one topic only.
-    """
-    auc, draws = macro_auc_draws(scores, labels, fold_of, bootstrap)
-    low, high = bootstrap.of_draws(draws)
-    return auc, max(low, 0.0), min(high, 1.0)
-
-
 def macro_auc_draws(
     scores: np.ndarray, labels: np.ndarray, fold_of: np.ndarray, bootstrap: TopicBootstrap
 ) -> tuple[float, np.ndarray]:
@@ -89,6 +73,12 @@ def macro_auc_draws(
         return float("nan"), np.full(len(bootstrap.weights), np.nan)
     auc = float(np.mean(aucs))
     return auc, auc + bootstrap.weights @ (moves / len(aucs))
+
+
+def auc_interval(draws: np.ndarray, bootstrap: TopicBootstrap) -> tuple[float, float]:
+    """95% interval over topics of an AUC, from its draws; NaN where a draw is."""
+    low, high = bootstrap.of_draws(draws)
+    return max(low, 0.0), min(high, 1.0)
 
 
 def _fold_pairs(

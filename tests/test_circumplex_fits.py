@@ -22,15 +22,22 @@ from evmlx.results import to_json
 from evmlx.vectors import emotion_vectors, read_vector_file
 
 
-def from_stories(given: Planted, corpus: Corpus, draws: int = 200) -> Circumplex:
+def from_stories(
+    given: Planted,
+    corpus: Corpus,
+    draws: int = 200,
+    permutations: int = 99,
+    texts: list[str] | None = None,
+) -> Circumplex:
     return circumplex(
         emotion_vectors(given.stories, given.labels, given.emotions, given.dialogues),
         corpus,
         0,
-        99,
+        permutations,
         stories=given.stories,
         labels=given.labels,
         topic_ids=given.topic_ids,
+        texts=texts,
         draws=draws,
     )
 
@@ -58,17 +65,7 @@ def test_words_that_follow_a_rating_show_in_the_text_control() -> None:
     at = {emotion: int(place[row]) for row, emotion in enumerate(corpus.emotions)}
     # emotions of neighbouring valence share most of their words, others fewer
     texts = [" ".join(f"w{at[label] + k}" for k in range(8)) for label in given.labels]
-    result = circumplex(
-        emotion_vectors(given.stories, given.labels, given.emotions, given.dialogues),
-        corpus,
-        0,
-        999,
-        stories=given.stories,
-        labels=given.labels,
-        topic_ids=given.topic_ids,
-        texts=texts,
-        draws=50,
-    )
+    result = from_stories(given, corpus, draws=50, permutations=999, texts=texts)
     words = result.text_control
     assert words is not None and result.text_reason is None
     assert words.norm_axis["valence"].r > 0.8 and words.norm_axis["valence"].p < 0.01

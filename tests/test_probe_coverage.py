@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from aucs import macro_auc
 from scipy.stats import norm
 
 from evmlx.folds import Fit
 from evmlx.intervals import TopicBootstrap
 from evmlx.nearest import nearest_vector
 from evmlx.probe_figures import Task, selectivity
-from evmlx.ranking import macro_auc
 from evmlx.splits import cell_split
 
 SETS = 500

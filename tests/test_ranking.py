@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from aucs import macro_auc
 from sklearn.metrics import roc_auc_score
 
 from evmlx.intervals import TopicBootstrap, expanded_interval
-from evmlx.ranking import macro_auc
 
 
 def scored(

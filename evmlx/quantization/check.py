@@ -81,22 +81,17 @@ def quantize_check(
         raise EvmlxError("--quantize: quantize-check quantizes by itself; give --bits instead")
     checkpoint, layers = _settled(settings, alone=not reports)
     folder = settings.out / (settings.name or f"{checkpoint.run_name}-quantization")
-    stages = [stage for stage in STAGE_NAMES if reports or stage not in LEFT_OUT]
-
-    def measured(subject: Checkpoint, name: str) -> int:
-        """Run one precision to the end; return the size of its weight files in bytes."""
-        measure(replace(given, model=subject, name=name), stages=stages, command=command)
-        return sum(path.stat().st_size for path in subject.folder.glob("*.safetensors"))
-
     given = replace(settings, revision=None, layers=layers, out=folder)
+    stages = [stage for stage in STAGE_NAMES if reports or stage not in LEFT_OUT]
     wanted = [(b, g) for g in sorted(set(groups)) for b in sorted(set(bits), reverse=True)]
     say(f"1 of {len(wanted) + 1}: the reference, weights as shipped")
-    sizes = {REFERENCE: measured(checkpoint, REFERENCE)}
+    sizes = {REFERENCE: _measure(given, checkpoint, REFERENCE, stages, command)}
     # one computing type for all, also where an engine would take the checkpoint's own
     given = replace(given, dtype=read_json(folder / REFERENCE / "run.json")["dtype"])
     for number, (b, g) in enumerate(wanted, 2):
         say(f"{number} of {len(wanted) + 1}: {b} bits in groups of {g}")
-        sizes[_name(b, g)] = measured(_requantized(checkpoint, b, g), _name(b, g))
+        smaller = _requantized(checkpoint, b, g)
+        sizes[_name(b, g)] = _measure(given, smaller, _name(b, g), stages, command)
     check = _compared(folder, checkpoint, wanted, sizes, settings.seed)
     _write(folder, check)
     return folder, check
@@ -135,6 +130,14 @@ def _requantized(checkpoint: Checkpoint, bits: int, group: int) -> Checkpoint:
 
 def _name(bits: int, group: int) -> str:
     return f"{bits}bit-g{group}"
+
+
+def _measure(
+    given: Settings, subject: Checkpoint, name: str, stages: Sequence[str], command: str
+) -> int:
+    """Run one precision to the end; return the size of its weight files in bytes."""
+    measure(replace(given, model=subject, name=name), stages=stages, command=command)
+    return sum(path.stat().st_size for path in subject.folder.glob("*.safetensors"))
 
 
 def _compared(
