@@ -133,6 +133,7 @@ class MLXBackend:
         last = layers[-1] if layers in self._seen else None
 
         def record(layer: int, output: Any) -> None:
+            """Pool a block's output."""
             h = output[0] if isinstance(output, tuple) else output
             if h.shape != (*ids.shape, self.info.hidden_size) or layer in pooled:
                 raise EvmlxError(self._unexpected(layer, h.shape, layer in pooled))
@@ -182,6 +183,8 @@ def recording(
     wanted = [(layer, blocks[layer], type(blocks[layer])) for layer in layers]
 
     def recorder(layer: int, cls: type) -> Callable[..., Any]:
+        """Return a ``__call__`` that passes on what the class's own returns."""
+
         def call(self: Any, *args: Any, **kwargs: Any) -> Any:
             output = cls.__call__(self, *args, **kwargs)
             record(layer, output)

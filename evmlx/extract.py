@@ -209,6 +209,7 @@ def assemble(
     """
 
     def members() -> Iterator[tuple[str, np.dtype[Any], tuple[int, ...], Iterator[np.ndarray]]]:
+        """Name, type, shape and pieces of each array, in turn."""
         yield _member("layers", np.array(layers, dtype=np.int32))
         for kind in KINDS:
             places = [i for i, s in enumerate(stimuli) if s.kind == kind]

@@ -147,6 +147,7 @@ def _descend(
     count = len(right)
 
     def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        """Mean loss and its gradient at flattened weights."""
         weights = flat.reshape(start.shape)
         log_p = log_softmax(_product(values, weights[:-1]) + weights[-1])
         errors = np.exp(log_p) - targets

@@ -121,6 +121,11 @@ def test_a_rating_that_words_give_too_is_not_all_the_models() -> None:
     assert "treated alike, give it too: arousal r = +0.50, p = 0.020." in claim.text
     both = {name: replace(axis, words_p=0.02) for name, axis in axes.items()}
     assert affect_claim(both).answer == AS_WORDS
+    # nor is a rating that was not asked about
+    own = {name: replace(axis, words_p=0.4) for name, axis in axes.items()}
+    other = row("norm_axis_dominance_r", 0.6, p=0.01, words=0.5, words_p=0.02)
+    claim = affect_claim({**own, other.metric: other})
+    assert claim.answer == YES and "give it too: dominance r" in claim.text
     # a rating that is not read off is no matter of words
     axes["norm_axis_arousal_r"] = replace(axes["norm_axis_arousal_r"], p=0.3)
     assert "Word counts" not in affect_claim(axes).text

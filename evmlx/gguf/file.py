@@ -63,6 +63,7 @@ class _Cursor:
         self.at = 0
 
     def take(self, size: int) -> bytes:
+        """Read the next bytes; too few are an error that names the place."""
         if size > len(self.data) - self.at:
             raise EvmlxError(
                 f"the GGUF file is damaged or incomplete (a value at byte {self.at} ends after the "
@@ -72,12 +73,15 @@ class _Cursor:
         return self.data[self.at - size : self.at].tobytes()
 
     def number(self, code: str) -> Any:
+        """Read one number of a `struct` code."""
         return struct.unpack(f"<{code}", self.take(struct.calcsize(f"<{code}")))[0]
 
     def text(self) -> str:
+        """Read a string, which has its length before it."""
         return self.take(self.number("Q")).decode("utf-8", errors="replace")
 
     def value(self, kind: int, depth: int = 0) -> Any:
+        """Read a metadata value of a GGUF type, arrays included."""
         if kind in _SCALARS:
             return self.number(_SCALARS[kind])
         if kind == _STRING:

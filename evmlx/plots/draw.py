@@ -31,7 +31,7 @@ from evmlx.plots.style import (
     save,
     styled,
 )
-from evmlx.plots.texts import plot_implicit, plot_intensity, plot_ranks, target_ranks
+from evmlx.plots.texts import plot_implicit, plot_intensity, plot_ranks
 from evmlx.report.format import plain
 from evmlx.report.metrics import MetricRow, at_layer, metric_rows
 from evmlx.report.run_results import RunResults, get
@@ -78,8 +78,7 @@ def write_plots(results: RunResults, corpus: Corpus) -> list[Path]:
         scored = results.layer("implicit", results.primary).values()
         if any(get(battery, "centred", "top1") is not None for battery in scored):
             written += plot_implicit(folder, results)
-            if target_ranks(results)[1]:
-                written += plot_ranks(folder, results, shown)
+            written += plot_ranks(folder, results, shown)
         if results.layer("intensity", results.primary).get("templates"):
             written += plot_intensity(folder, results, shown)
     return written

@@ -27,6 +27,7 @@ from evmlx.store import replacing
 COLOURS = ("#0072B2", "#D55E00", "#CC79A7", "#56B4E9", "#000000", "#009E73", "#E69F00", "#8C7A00")
 MARKERS = ("o", "s", "^", "D", "X", "*", "v", "P")
 UNCLUSTERED = "no cluster"
+GREY = "#8a8a8a"
 INK, MUTED, FAINT = "#222222", "#6b6b6b", "#d9d9d9"
 DIVERGING, SEQUENTIAL = "RdBu_r", "Blues"
 
@@ -73,6 +74,9 @@ class Look:
     marker: str
 
 
+UNKNOWN = Look(UNCLUSTERED, GREY, "o")
+
+
 def looks(emotions: Sequence[str], clusters: Mapping[str, Sequence[str]]) -> dict[str, Look]:
     """Colour and marker of every emotion, the same in every plot of a corpus.
 
@@ -92,7 +96,7 @@ def looks(emotions: Sequence[str], clusters: Mapping[str, Sequence[str]]) -> dic
     members: dict[str, Look] = {}
     for (name, emotions_of), (colour, marker) in zip(clusters.items(), pairs, strict=False):
         members |= dict.fromkeys(emotions_of, Look(name, colour, marker))
-    return {e: members.get(e, Look(UNCLUSTERED, "#8a8a8a", "o")) for e in emotions}
+    return {e: members.get(e, UNKNOWN) for e in emotions}
 
 
 @contextmanager

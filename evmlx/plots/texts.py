@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 from matplotlib.lines import Line2D
 
-from evmlx.plots.style import COLOURS, FAINT, INK, Look, figure, save
+from evmlx.plots.style import COLOURS, FAINT, GREY, INK, UNKNOWN, Look, figure, save
 from evmlx.report.format import plain, signed
 from evmlx.report.metrics_texts import headline_score
 from evmlx.report.run_results import RunResults, get, number
 
-GREY = "#8a8a8a"
 BATTERIES = {  # key: axis label
     "situation": "situations",
     "message": "messages,\nmean over tokens",
@@ -150,8 +149,10 @@ def target_ranks(results: RunResults) -> tuple[list[TargetRanks], list[str]]:
 
 
 def plot_ranks(folder: Path, results: RunResults, shown: Mapping[str, Look]) -> list[Path]:
-    """Draw the rank of the right emotion in every new text, beside that by word counts."""
+    """Draw the rank of the right emotion in every new text, if any, beside that by word counts."""
     batteries, emotions = target_ranks(results)
+    if not emotions:
+        return []
     last = emotions_ranked(results)
     fig = figure(8, 1.7 + 0.27 * len(emotions))
     fig.suptitle(
@@ -186,18 +187,13 @@ def _dots(
 ) -> None:
     """One dot a rank, its area the number of texts; hollow without colours."""
     for place, emotion in enumerate(emotions):
+        style: dict[str, Any] = {"color": "none", "edgecolor": GREY, "linewidth": 1, "zorder": 2}
+        if shown is not None:
+            colour = shown.get(emotion, UNKNOWN).colour
+            style = {"color": colour, "edgecolor": "white", "linewidth": 0.5, "zorder": 3}
         counted = Counter(ranks.get(emotion, ()))
-        colour = shown[emotion].colour if shown and emotion in shown else GREY
-        axes.scatter(
-            list(counted),
-            [place + shift] * len(counted),
-            s=[20.0 * n for n in counted.values()],
-            color=colour if shown is not None else "none",
-            edgecolor="white" if shown is not None else colour,
-            linewidth=0.5 if shown is not None else 1,
-            zorder=3 if shown is not None else 2,
-            clip_on=False,
-        )
+        sizes = [20.0 * n for n in counted.values()]
+        axes.scatter(list(counted), [place + shift] * len(counted), s=sizes, clip_on=False, **style)
 
 
 def plot_intensity(folder: Path, results: RunResults, shown: Mapping[str, Look]) -> list[Path]:

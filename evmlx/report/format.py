@@ -71,7 +71,8 @@ def p_phrase(p: float | None, draws: int | None = None) -> str:
         return "p not computed"
     floor = f" (the smallest that {draws:,} draws allow)" if at_floor(p, draws) else ""
     number = p_number(p)
-    return f"p {number.replace('<', '< ') if number[0] == '<' else f'= {number}'}{floor}"
+    sign = "<" if number.startswith("<") else "="
+    return f"p {sign} {number.removeprefix('<')}{floor}"
 
 
 def table(head: list[str], body: list[list[str]]) -> list[str]:

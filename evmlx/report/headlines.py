@@ -1,10 +1,10 @@
-"""The headline figures of a run as lines for a terminal."""
+"""The headline figures of a run as lines for a terminal, and the marks that tables put on them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from evmlx.report.format import interval, known, p_phrase, plain
+from evmlx.report.format import at_floor, interval, known, p_number, p_phrase, plain
 from evmlx.report.metrics import LABELS, MetricRow, at_layer, metric_rows
 from evmlx.report.run_results import read_results
 
@@ -38,3 +38,20 @@ def _line(row: MetricRow, width: int) -> str:
     if known(row.p):
         parts.append(p_phrase(row.p))
     return "  ".join(parts)
+
+
+def outside(row: MetricRow) -> bool:
+    """Whether a figure lies outside its own interval."""
+    if not (known(row.value) and known(row.low) and known(row.high)):
+        return False
+    return not row.low <= row.value <= row.high
+
+
+def marked_interval(row: MetricRow, digits: int) -> str:
+    """Interval of a figure, with a mark where it leaves the figure out."""
+    return interval(row.low, row.high, digits) + (" ‡" if outside(row) else "")
+
+
+def marked_p(row: MetricRow) -> str:
+    """Probability, with a mark where it is the smallest that the draws allow."""
+    return p_number(row.p) + (" †" if at_floor(row.p, row.draws) else "")

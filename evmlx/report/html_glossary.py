@@ -34,6 +34,7 @@ def explained(html: str) -> tuple[str, dict[str, str]]:
     words: dict[str, str] = {}
 
     def named(found: re.Match[str]) -> str:
+        """Entry with its id."""
         name = f"word-{slug(found[1])}"
         words.update({word.strip(): name for word in found[1].split(",")})
         return f'<li id="{name}"><strong>{found[1]}:</strong>'
@@ -65,6 +66,7 @@ def linked(html: str, words: Mapping[str, str]) -> str:
     used: set[str] = set()
 
     def link(found: re.Match[str]) -> str:
+        """Link a word the first time."""
         word = found[0].lower()
         name = ids.get(word) or ids[word.removesuffix("s")]
         if name in used:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import groupby
 
-from evmlx.report.format import ABSENT, MINUS, at_floor, interval, known, p_number, plain
+from evmlx.report.format import ABSENT, MINUS, known, plain
+from evmlx.report.headlines import marked_interval, marked_p
 from evmlx.report.html_svg import label, line, tag, ticks
 from evmlx.report.html_text import sortable_table, to_html
 from evmlx.report.metrics import LABELS, MetricRow
@@ -67,13 +68,10 @@ def _cells(row: MetricRow) -> list[str]:
         control += f"<small>word counts {plain(row.words, digits)}</small>"
     if row.ceiling is not None:
         control += f"<small>ceiling {plain(row.ceiling, digits)}</small>"
-    p = p_number(row.p) + (" †" if at_floor(row.p, row.draws) else "")
-    bounds = interval(row.low, row.high, digits)
-    if known(row.low) and known(row.high) and not row.low <= row.value <= row.high:
-        bounds += " ‡"
     count = ABSENT if row.n is None else f"{row.n:,} {unit}"
     figure = f"<strong>{plain(row.value, digits)}</strong>"
-    return [escape(name), figure, bounds, _forest(row), control, p, count]
+    bounds = marked_interval(row, digits)
+    return [escape(name), figure, bounds, _forest(row), control, marked_p(row), count]
 
 
 def _forest(row: MetricRow) -> str:

@@ -26,7 +26,7 @@ from evmlx.report.html_ranks import rank_dots
 from evmlx.report.html_svg import tag
 from evmlx.report.html_text import inline, slug, to_html
 from evmlx.report.metrics import MetricRow, at_layer
-from evmlx.report.record import ordinal, subject, trial_warning, weights_of
+from evmlx.report.record import depth, subject, trial_warning, weights_of
 from evmlx.report.run_results import RunResults, get
 from evmlx.report.sections import claims, not_run, report_sections
 
@@ -128,19 +128,13 @@ def _document(results: RunResults, verdict: str, links: str, body: str) -> str:
 """
 
 
-def _depth(results: RunResults) -> str:
-    blocks = results.run["model"].get("layers")
-    depth = f", the {ordinal(results.primary + 1)} of {blocks}" if blocks else ""
-    return f"{results.primary}{depth}"
-
-
 def _verdict(results: RunResults, rows: list[MetricRow]) -> str:
     """Say what was measured, and give an answer to each question."""
     run = results.run
     chips = [
         ("weights", weights_of(run).replace(" weights", "", 1)),
         ("engine", f"{run.get('backend')}, {run.get('device')}"),
-        ("layer", _depth(results)),
+        ("layer", depth(results)),
         ("corpus", f"{get(run, 'corpus', 'name')} {get(run, 'corpus', 'version') or ''}".strip()),
     ]
     listed = "".join(

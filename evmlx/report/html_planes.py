@@ -14,6 +14,7 @@ from evmlx.report.format import percent, plain, signed
 from evmlx.report.html_svg import (
     between,
     colour_class,
+    dots,
     label,
     legend,
     line,
@@ -120,14 +121,11 @@ def overlay(fit: Mapping[str, Any], shown: Mapping[str, Look], layer: int) -> st
 
 def _whose() -> str:
     """Say what filled and hollow markers are."""
-    both = (
-        ("mark cx", "filled, with its name: the model"),
-        ("mark cx hollow", "hollow: human ratings"),
-    )
-    drawn = ((tag("circle", cx=8, cy=8, r=5, class_=classes), told) for classes, told in both)
-    items = "".join(
-        tag("li", tag("svg", dot, viewBox="0 0 16 16", aria_hidden="true") + told)
-        for dot, told in drawn
+    items = dots(
+        [
+            ("cx", "filled, with its name: the model"),
+            ("cx hollow", "hollow: human ratings"),
+        ]
     )
     items += tag("li", tag("span", class_="swatch stem-key") + "the same emotion")
     items += tag("li", tag("span", class_="swatch spread-key") + "95% of the topics drawn anew")

@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from html import escape
 
-from evmlx.plots.style import UNCLUSTERED, Look
+from evmlx.plots.style import UNKNOWN, Look
 from evmlx.plots.texts import TargetRanks, emotions_ranked, target_ranks
 from evmlx.report.html_curves import WIDTH, Scale, panel
-from evmlx.report.html_svg import colour_class, label, line, svg, tag, tip
+from evmlx.report.html_svg import colour_class, dots, label, line, svg, tag, tip
 from evmlx.report.run_results import RunResults
 
 ROW, NAMES = 26.0, 104.0
-UNKNOWN = Look(UNCLUSTERED, "#8a8a8a", "o")
 
 
 def rank_dots(results: RunResults, shown: Mapping[str, Look]) -> str:
@@ -24,22 +22,11 @@ def rank_dots(results: RunResults, shown: Mapping[str, Look]) -> str:
     drawn = "".join(
         panel(one.label.replace("\n", " "), _rows(one, emotions, last, shown)) for one in batteries
     )
-    keys = (
-        ("cx", "filled, in the cluster's colour: the model's vectors"),
-        ("cx hollow", "hollow: word counts of the stories"),
-    )
-    names = "".join(
-        tag(
-            "li",
-            tag(
-                "svg",
-                tag("circle", cx=8, cy=8, r=5, class_=f"mark {classes}"),
-                viewBox="0 0 16 16",
-                aria_hidden="true",
-            )
-            + escape(name),
-        )
-        for classes, name in keys
+    names = dots(
+        [
+            ("cx", "filled, in the cluster's colour: the model's vectors"),
+            ("cx hollow", "hollow: word counts of the stories"),
+        ]
     )
     names += tag("li", tag("span", class_="swatch chance") + "chance")
     return tag("div", drawn, class_="panels") + tag("ul", names, class_="legend")

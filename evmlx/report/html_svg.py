@@ -129,6 +129,23 @@ def key(items: Sequence[tuple[str, str]]) -> str:
     return tag("ul", "".join(listed), class_="legend")
 
 
+def dots(items: Sequence[tuple[str, str]]) -> str:
+    """Entries of a legend: pairs of a dot's classes and what it stands for."""
+    return "".join(
+        tag(
+            "li",
+            tag(
+                "svg",
+                tag("circle", cx=8, cy=8, r=5, class_=f"mark {classes}"),
+                viewBox="0 0 16 16",
+                aria_hidden="true",
+            )
+            + escape(name),
+        )
+        for classes, name in items
+    )
+
+
 def ticks(low: float, high: float, about: int = 5) -> list[float]:
     """Round numbers within a range, about as many as asked for."""
     span = high - low

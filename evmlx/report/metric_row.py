@@ -145,3 +145,26 @@ def figure(found: Any, value: str, low: str = "low", high: str = "high") -> dict
         "high": finite(number(found, high)),
         "reason": why,
     }
+
+
+def difference_row(
+    metric: str,
+    found: Any,
+    value: str,
+    count: int | None,
+    layer: int,
+    ends: tuple[str, str] = ("low", "high"),
+    *,
+    none: str = "no gain",
+    p: float | None = None,
+) -> MetricRow:
+    """Row of a difference, which is held against none."""
+    return MetricRow(
+        metric,
+        **figure(found, value, *ends),
+        n=count,
+        control=0.0,
+        control_name=none,
+        p=p,
+        layer=layer,
+    )

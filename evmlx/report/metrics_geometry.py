@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from evmlx import norm_correlation
-from evmlx.report.metric_row import MetricRow, figure, finite, whole
+from evmlx.report.metric_row import MetricRow, difference_row, figure, finite, whole
 from evmlx.report.run_results import RunResults, get, number, reason
 
 NORMS = ("valence", "arousal", "dominance")
@@ -26,17 +26,8 @@ def geometry_rows(results: RunResults, layer: int) -> list[MetricRow]:
         rows[1] = replace(rows[1], control=words, control_name="TF-IDF means of the stories")
     gain = get(found, "cohesion_gain")
     if math.isfinite(number(gain, "difference")):
-        rows.append(
-            MetricRow(
-                "cluster_cohesion_gain",
-                **figure(gain, "difference"),
-                n=rows[0].n,
-                control=0.0,
-                control_name="no gain",
-                p=None,
-                layer=layer,
-            )
-        )
+        count = rows[0].n
+        rows.append(difference_row("cluster_cohesion_gain", gain, "difference", count, layer))
     reliability = get(found, "reliability")
     if isinstance(reliability, Mapping):
         rows.append(_reliability(reliability, rows[0].n, layer))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from evmlx.report.metric_row import MetricRow, figure, finite, whole
+from evmlx.report.metric_row import MetricRow, difference_row, figure, finite, whole
 from evmlx.report.run_results import RunResults, get, number
 
 TFIDF = "TF-IDF, same folds"
@@ -18,10 +18,15 @@ def probe_rows(results: RunResults, layer: int) -> list[MetricRow]:
     grouped = get(found, "grouped")
     rows = [_accuracy("probe_accuracy", grouped, get(text, "tfidf"), TFIDF, layer)]
     count = rows[0].n
-    for metric, key in (("probe_gain", "gain_over_tfidf"), ("probe_style_gain", "gain_over_style")):
+    for metric, key, folds in (
+        ("probe_gain", "gain_over_tfidf", grouped),
+        ("probe_style_gain", "gain_over_style", grouped),
+        ("probe_within_scene_gain", "within_scene_gain", get(found, "within_scene")),
+    ):
         gain = get(found, key)
-        if isinstance(gain, Mapping):
-            rows.append(_beyond(metric, gain, "gain", "no gain", count, layer))
+        if isinstance(gain, Mapping) and isinstance(folds, Mapping):
+            n = whole(get(folds, "n"))
+            rows.append(difference_row(metric, gain, "gain", n, layer))
     within = get(text, "within_scene") or get(text, "within_scene_tfidf")
     domains = get(text, "tfidf_leave_one_domain_out")
     means = get(text, "tfidf_nearest")
@@ -33,15 +38,11 @@ def probe_rows(results: RunResults, layer: int) -> list[MetricRow]:
         folds = get(found, key)
         if isinstance(folds, Mapping):
             rows.append(_accuracy(metric, folds, control, name, layer))
-            gain = get(found, f"{key}_gain")
-            if metric == "probe_within_scene" and isinstance(gain, Mapping):
-                n = whole(get(folds, "n"))
-                rows.append(_beyond(f"{metric}_gain", gain, "gain", "no gain", n, layer))
     selectivity = get(found, "selectivity")
     if isinstance(selectivity, Mapping):
         n = whole(get(selectivity, "n"))
-        name = "no better than on random labels"
-        rows.append(_beyond("probe_selectivity", selectivity, "selectivity", name, n, layer))
+        name, none = "probe_selectivity", "no better than on random labels"
+        rows.append(difference_row(name, selectivity, "selectivity", n, layer, none=none))
     if finite(number(grouped, "macro_auc")) is not None:
         fields = figure(grouped, "macro_auc", "macro_auc_low", "macro_auc_high")
         text_auc = finite(number(get(text, "tfidf"), "macro_auc"))
@@ -58,17 +59,9 @@ def probe_rows(results: RunResults, layer: int) -> list[MetricRow]:
         )
     gain = get(found, "gain_over_tfidf")
     if finite(number(gain, "macro_auc")) is not None:
-        rows.append(
-            MetricRow(
-                "probe_macro_auc_gain",
-                **figure(gain, "macro_auc", "macro_auc_low", "macro_auc_high"),
-                n=count,
-                control=0.0,
-                control_name="no gain",
-                p=None,
-                layer=layer,
-            )
-        )
+        ends = ("macro_auc_low", "macro_auc_high")
+        row = difference_row("probe_macro_auc_gain", gain, "macro_auc", count, layer, ends)
+        rows.append(row)
     return rows
 
 
@@ -78,21 +71,6 @@ def _accuracy(metric: str, folds: Any, control: Any, name: str, layer: int) -> M
         **figure(folds, "accuracy"),
         n=whole(get(folds, "n")),
         control=finite(number(control, "accuracy")),
-        control_name=name,
-        p=None,
-        layer=layer,
-    )
-
-
-def _beyond(
-    metric: str, found: Any, value: str, name: str, count: int | None, layer: int
-) -> MetricRow:
-    """Row of a difference, which is held against none."""
-    return MetricRow(
-        metric,
-        **figure(found, value),
-        n=count,
-        control=0.0,
         control_name=name,
         p=None,
         layer=layer,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from evmlx.report.metric_row import MetricRow, figure, finite, whole
+from evmlx.report.metric_row import MetricRow, difference_row, figure, finite, whole
 from evmlx.report.run_results import RunResults, get, number, reason
 
 WORDS = "TF-IDF means of the stories"
@@ -67,17 +67,8 @@ def _gain(battery: str, found: Any, layer: int) -> list[MetricRow]:
     gain = get(found, "gain_over_words")
     if not isinstance(gain, Mapping):
         return []
-    return [
-        MetricRow(
-            f"implicit_{battery}_gain",
-            **figure(gain, "difference"),
-            n=whole(get(gain, "n")),
-            control=0.0,
-            control_name="no gain",
-            p=finite(number(gain, "p")),
-            layer=layer,
-        )
-    ]
+    count, p = whole(get(gain, "n")), finite(number(gain, "p"))
+    return [difference_row(f"implicit_{battery}_gain", gain, "difference", count, layer, p=p)]
 
 
 def _first(metric: str, found: Any, score: Any, basis: str, layer: int, words: Any) -> MetricRow:

@@ -19,20 +19,25 @@ PUBLISHED = "https://github.com/mufxio/emotion-vector-bench"
 def subject(results: RunResults) -> str:
     """Say what was measured, on what, with which engine and precision, at which layer."""
     run, model = results.run, results.run["model"]
-    blocks = model.get("layers")
-    depth = f", the {ordinal(results.primary + 1)} of {blocks}" if blocks else ""
     emotions = get(results.stages.get("probe"), "n_emotions")
     told = f" of {emotions} emotions" if emotions else ""
     return (
         f"{code(model.get('reference') or model['name'])} ({weights_of(run)}) on the "
         f"{run.get('backend')} engine, {run.get('device')}. "
         f"{_whole(get(run, 'corpus', 'stories'))} stories{told}; figures below are those of block "
-        f"{results.primary}{depth}, unless another is named: the primary layer, which was fixed "
+        f"{depth(results)}, unless another is named: the primary layer, which was fixed "
         "beforehand at two thirds of the depth."
     )
 
 
-def ordinal(number: int) -> str:
+def depth(results: RunResults) -> str:
+    """Number of the primary layer, from 0, and which of the blocks that is."""
+    blocks = results.run["model"].get("layers")
+    which = f", the {_ordinal(results.primary + 1)} of {blocks}" if blocks else ""
+    return f"{results.primary}{which}"
+
+
+def _ordinal(number: int) -> str:
     """Return a number as 1st, 2nd, 3rd, 4th."""
     ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f"{number}{'th' if number % 100 in (11, 12, 13) else ending}"

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from evmlx.report.affect import circumplex_section
 from evmlx.report.claim import Claim
-from evmlx.report.format import ABSENT, at_floor, interval, known, literal, p_number, plain, table
+from evmlx.report.format import ABSENT, at_floor, known, literal, plain, table
 from evmlx.report.geometry import coherent_clusters, geometry_section
+from evmlx.report.headlines import marked_interval, marked_p, outside
 from evmlx.report.layers import layers_section
 from evmlx.report.metric_row import HEADLINES
 from evmlx.report.metrics import LABELS, MetricRow, at_layer
@@ -132,8 +133,6 @@ def _headline(row: MetricRow) -> list[str]:
     label, digits, unit = LABELS[row.metric]
     if row.value is None:
         return [label, f"not computed: {literal(row.reason)}", "", "", "", ""]
-    bounds = interval(row.low, row.high, digits) + (" ‡" if _outside(row) else "")
-    p = p_number(row.p) + (" †" if at_floor(row.p, row.draws) else "")
     control = ABSENT
     if row.control is not None:
         control = f"{plain(row.control, digits)} ({row.control_name})"
@@ -142,16 +141,8 @@ def _headline(row: MetricRow) -> list[str]:
     if row.ceiling is not None:
         control += f"; ceiling {plain(row.ceiling, digits)}"
     count = ABSENT if row.n is None else f"{row.n:,} {unit}"
-    return [label, f"**{plain(row.value, digits)}**", bounds, control, p, count]
-
-
-def _outside(row: MetricRow) -> bool:
-    return (
-        known(row.value)
-        and known(row.low)
-        and known(row.high)
-        and not (row.low <= row.value <= row.high)
-    )
+    value = f"**{plain(row.value, digits)}**"
+    return [label, value, marked_interval(row, digits), control, marked_p(row), count]
 
 
 def headline_notes(rows: Sequence[MetricRow]) -> str:
@@ -167,6 +158,6 @@ def headline_notes(rows: Sequence[MetricRow]) -> str:
     for row in rows:
         if at_floor(row.p, row.draws):
             notes.append(f"† The smallest p that {row.draws:,} draws allow.")
-        if _outside(row):
+        if outside(row):
             notes.append("‡ Outside its own interval: the topics are too few for it, so go by p.")
     return " ".join(dict.fromkeys(notes))

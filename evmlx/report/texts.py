@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from evmlx.report.format import (
@@ -42,48 +42,8 @@ def implicit_section(results: RunResults, corpus: Corpus, plots: set[str]) -> li
     if "implicit" not in results.stages:
         return []
     found = results.layer("implicit", results.primary)
-    lines = ["## Texts that do not name the feeling", "", *_examples(corpus)]
-    if "implicit.png" in plots:
-        lines += picture(
-            "implicit.png",
-            "How often the right emotion comes first, per battery",
-            "Every new text is scored by its cosine with each emotion vector, and the emotions "
-            "are ranked. Dark bars: each vector's scores standardised over the battery; light "
-            "ones: centred, which means that what the stories share is taken out first (at the "
-            "last token, what the messages share there); "
-            "palest: as published, without that. Lines are 95% intervals, dashes chance; for the "
-            "mean rank, shorter is better. What word counts reach is in the table below.",
-        )
-    if "ranks.png" in plots:
-        lines += picture(
-            "ranks.png",
-            "Rank of the right emotion in every new text, by the model and by word counts",
-            "A row is an emotion, the best found on average first, in one order throughout; a dot "
-            "is the rank that it got in a text written for it by centred scores, larger where "
-            "several texts share a rank. Filled dots far to the left: the vectors find the "
-            "emotion. Hollow dots further left: word counts find it better. Dashes: guessing.",
-        )
-    body = []
-    for battery, label in BATTERIES.items():
-        given = get(found, battery)
-        if given is None:
-            continue
-        if get(given, "centred") is None:
-            body.append([label, f"not computed: {reason(given) or 'no figure'}", *[""] * 7])
-            continue
-        for way, name in WAYS.items():
-            spare = way == "own_centred" and battery != "message_last"
-            if get(given, way) is not None and not spare:
-                score = get(given, way)
-                cells = score_cells(score)
-                body.append([label + name, str(get(given, "n")), *cells[:-1], _auc(score)])
-                body[-1].append(cells[-1])
-    for battery, control in (get(results.stages["implicit"], "text_control") or {}).items():
-        score = get(control, "centred")
-        if score is not None:
-            cells = score_cells(score)
-            name = f"{battery}s, words alone (TF-IDF)"
-            body.append([name, str(get(control, "n")), *cells[:-1], _auc(score), cells[-1]])
+    lines = ["## Texts that do not name the feeling", "", *_examples(corpus), *_pictures(plots)]
+    body = _battery_rows(results, found)
     if not body:
         why = reason(results.stages["implicit"]) or "the results file has no such layer"
         return [*lines, f"Not computed: {why}."]
@@ -108,6 +68,58 @@ def implicit_section(results: RunResults, corpus: Corpus, plots: set[str]) -> li
         f"three, and in what share of the texts{_fair(chances)}."
         + dagger(body, get(next(iter(found.values())), "centred", "draws")),
     ]
+
+
+def _pictures(plots: set[str]) -> list[str]:
+    """Plots of the ranks, each with how to read it."""
+    lines: list[str] = []
+    if "implicit.png" in plots:
+        lines += picture(
+            "implicit.png",
+            "How often the right emotion comes first, per battery",
+            "Every new text is scored by its cosine with each emotion vector, and the emotions "
+            "are ranked. Dark bars: each vector's scores standardised over the battery; light "
+            "ones: centred, which means that what the stories share is taken out first (at the "
+            "last token, what the messages share there); "
+            "palest: as published, without that. Lines are 95% intervals, dashes chance; for the "
+            "mean rank, shorter is better. What word counts reach is in the table below.",
+        )
+    if "ranks.png" in plots:
+        lines += picture(
+            "ranks.png",
+            "Rank of the right emotion in every new text, by the model and by word counts",
+            "A row is an emotion, the best found on average first, in one order throughout; a dot "
+            "is the rank that it got in a text written for it by centred scores, larger where "
+            "several texts share a rank. Filled dots far to the left: the vectors find the "
+            "emotion. Hollow dots further left: word counts find it better. Dashes: guessing.",
+        )
+    return lines
+
+
+def _battery_rows(results: RunResults, found: Mapping[str, Any]) -> list[list[str]]:
+    """One row a battery and way of scoring, then those of the words alone."""
+    body = []
+    for battery, label in BATTERIES.items():
+        given = get(found, battery)
+        if given is None:
+            continue
+        if get(given, "centred") is None:
+            body.append([label, f"not computed: {reason(given) or 'no figure'}", *[""] * 7])
+            continue
+        for way, name in WAYS.items():
+            spare = way == "own_centred" and battery != "message_last"
+            if get(given, way) is not None and not spare:
+                score = get(given, way)
+                cells = score_cells(score)
+                body.append([label + name, str(get(given, "n")), *cells[:-1], _auc(score)])
+                body[-1].append(cells[-1])
+    for battery, control in (get(results.stages["implicit"], "text_control") or {}).items():
+        score = get(control, "centred")
+        if score is not None:
+            cells = score_cells(score)
+            name = f"{battery}s, words alone (TF-IDF)"
+            body.append([name, str(get(control, "n")), *cells[:-1], _auc(score), cells[-1]])
+    return body
 
 
 def _fair(chances: Sequence[float]) -> str:
@@ -155,6 +167,25 @@ def score_cells(score: Any) -> list[str]:
     return [*cells, p_number(p) + floor, hub]
 
 
+def _template(corpus: Corpus, name: str) -> list[str]:
+    """A graded text and its control, so that a reader sees what grows."""
+    first = next((template for template in corpus.intensity if template.id == name), None)
+    if first is None:
+        return []
+    low, high = min(first.values), max(first.values)
+    return [
+        "Each text has a number in it that makes the feeling stronger or weaker. One of them, "
+        f"with n from {low:g} to {high:g}:",
+        "",
+        f"> {literal(first.text)}",
+        "",
+        "The same numbers where nobody feels anything, its control text:",
+        "",
+        f"> {literal(first.control_text)}",
+        "",
+    ]
+
+
 def intensity_section(results: RunResults, corpus: Corpus, plots: set[str]) -> list[str]:
     """Whether a larger number in a text means a higher score, beside a text without feeling."""
     if "intensity" not in results.stages:
@@ -165,21 +196,7 @@ def intensity_section(results: RunResults, corpus: Corpus, plots: set[str]) -> l
     if not templates:
         why = reason(found) or reason(results.stages["intensity"]) or "no templates"
         return [*lines, f"Not computed: {why}."]
-    known = {template.id: template for template in corpus.intensity}
-    first = known.get(str(get(templates[0], "id")))
-    if first is not None:
-        low, high = min(first.values), max(first.values)
-        lines += [
-            "Each text has a number in it that makes the feeling stronger or weaker. One of them, "
-            f"with n from {low:g} to {high:g}:",
-            "",
-            f"> {literal(first.text)}",
-            "",
-            "The same numbers where nobody feels anything, its control text:",
-            "",
-            f"> {literal(first.control_text)}",
-            "",
-        ]
+    lines += _template(corpus, str(get(templates[0], "id")))
     if "intensity.png" in plots:
         lines += picture(
             "intensity.png",

@@ -43,13 +43,10 @@ def verdict(
         more = [auc, _nearest(rows.get("nearest_vector")), _within_scenes(rows)]
         claims.append(_with(claim, " ".join(filter(None, more))))
     if "cluster_cohesion" in rows:
-        claim = cohesion_claim(rows["cluster_cohesion"], clusters)
-        corrected = rows.get("cluster_cohesion_corrected")
         gain = rows.get("cluster_cohesion_gain")
-        claim = _with(claim, _like_the_words(rows.get("rsa_text"), corrected, gain))
-        words_do = gain is not None and known(gain.low) and gain.low <= 0
-        coheres = claim.answer in (YES, PARTLY)
-        claims.append(replace(claim, answer=AS_WORDS) if coheres and words_do else claim)
+        claim = cohesion_claim(rows["cluster_cohesion"], clusters, gain)
+        corrected = rows.get("cluster_cohesion_corrected")
+        claims.append(_with(claim, _like_the_words(rows.get("rsa_text"), corrected, gain)))
     if "norm_axis_valence_r" in rows and "norm_axis_arousal_r" in rows:
         claims.append(affect_claim(rows))
     elif "pc1_valence_r" in rows:
@@ -119,13 +116,11 @@ def _like_the_words(
             f"the vectors{more}."
         )
     top = f"; at most {plain(row.ceiling)} could be expected" if known(row.ceiling) else ""
-    return (
-        f"Word counts alone arrange the emotions much the same way: their cosines correlate "
-        f"{signed(row.value)} {interval(row.low, row.high)} with the vectors'{top}.{cohere}"
-        if row.value >= MUCH_ALIKE
-        else f"Cosines of word counts correlate {signed(row.value)} "
-        f"{interval(row.low, row.high)} with the vectors'{top}.{cohere}"
-    )
+    lead = "Cosines of word counts"
+    if row.value >= MUCH_ALIKE:
+        lead = "Word counts alone arrange the emotions much the same way: their cosines"
+    figure = f"{signed(row.value)} {interval(row.low, row.high)}"
+    return f"{lead} correlate {figure} with the vectors'{top}.{cohere}"
 
 
 def probe_claim(row: MetricRow, gain: MetricRow | None, chance: float) -> Claim:
@@ -161,11 +156,14 @@ def probe_claim(row: MetricRow, gain: MetricRow | None, chance: float) -> Claim:
     return Claim(question, NO, f"{against}: {end}.")
 
 
-def cohesion_claim(row: MetricRow, clusters: Mapping[str, bool] | None = None) -> Claim:
+def cohesion_claim(
+    row: MetricRow, clusters: Mapping[str, bool] | None = None, gain: MetricRow | None = None
+) -> Claim:
     """Say whether emotions of a cluster lie closer together than emotions of two clusters.
 
     They do where p is below 0.05 and the interval, if there is one, above 0; in part where some
-    clusters do not cohere on their own.
+    clusters do not cohere on their own; no more than words where the interval of the gain over
+    word counts holds 0.
     """
     question = "Do emotions of one cluster lie together?"
     if row.value is None:
@@ -179,8 +177,11 @@ def cohesion_claim(row: MetricRow, clusters: Mapping[str, bool] | None = None) -
     if known(row.p) and row.p < ALPHA and row.value > 0 and apart:
         firm = [name for name, coheres in (clusters or {}).items() if coheres]
         loose = [name for name, coheres in (clusters or {}).items() if not coheres]
+        answer = PARTLY if loose else YES
+        if gain is not None and known(gain.low) and gain.low <= 0:
+            answer = AS_WORDS
         if not loose:
-            return Claim(question, YES, f"Mean {against}.")
+            return Claim(question, answer, f"Mean {against}.")
         alone = f"On their own {listed(firm)} do; " if firm else ""
-        return Claim(question, PARTLY, f"Mean {against}. {alone}{listed(loose)} are not shown to.")
+        return Claim(question, answer, f"Mean {against}. {alone}{listed(loose)} are not shown to.")
     return Claim(question, NO, f"No more than emotions dealt at random: mean {against}.")

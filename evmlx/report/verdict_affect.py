@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from evmlx.report.claim import ALPHA, AS_WORDS, NO, PARTLY, UNKNOWN, YES, Claim, listed
 from evmlx.report.format import interval, known, p_number, p_phrase, plain, signed
 from evmlx.report.metrics import MetricRow
+from evmlx.report.metrics_geometry import NORMS
 
 
 def affect_claim(rows: Mapping[str, MetricRow]) -> Claim:
@@ -17,8 +18,8 @@ def affect_claim(rows: Mapping[str, MetricRow]) -> Claim:
     where words give what can; else in part.
     """
     question = "Can human valence and arousal be read off the vectors?"
-    axes = {norm: rows[f"norm_axis_{norm}_r"] for norm in ("valence", "arousal")}
-    shown = axes | {n: r for n in ("dominance",) if (r := rows.get(f"norm_axis_{n}_r"))}
+    shown = {n: rows[f"norm_axis_{n}_r"] for n in NORMS if f"norm_axis_{n}_r" in rows}
+    axes = {norm: shown[norm] for norm in ("valence", "arousal")}
     if all(row.value is None for row in axes.values()):
         return Claim(question, UNKNOWN, f"{axes['valence'].reason}.")
     told = [
@@ -26,21 +27,11 @@ def affect_claim(rows: Mapping[str, MetricRow]) -> Claim:
         for norm, row in shown.items()
         if row.value is not None
     ]
-    nulls = [signed(row.control) for row in shown.values() if known(row.control)]
-    against = f", against {listed(list(dict.fromkeys(nulls)))} with ratings permuted" * bool(nulls)
-    yes = [norm for norm, row in shown.items() if _read_off(row)]
-    no = [norm for norm, row in shown.items() if norm not in yes and row.value is not None]
-    lead = f"{listed(yes).capitalize()} can" if yes else ""
-    if no:
-        lead += "; " if lead else ""
-        lead += f"{listed(no)} {'is' if len(no) == 1 else 'are'} not shown to be"
-    lead = lead[:1].upper() + lead[1:]
-    answer = (NO, PARTLY, YES)[sum(map(_read_off, axes.values()))]
-    by_words = [norm for norm in yes if _by_words(shown[norm])]
-    own = [norm for norm in axes if norm in yes and norm not in by_words]
-    if by_words and answer != NO:
-        answer = PARTLY if own else AS_WORDS
-    text = f"{lead}. Predicted for emotions left out: {'; '.join(told)}{against}."
+    against = ""
+    if nulls := [signed(row.control) for row in shown.values() if known(row.control)]:
+        against = f", against {listed(list(dict.fromkeys(nulls)))} with ratings permuted"
+    by_words = [norm for norm, row in shown.items() if _read_off(row) and _by_words(row)]
+    text = f"{_lead(shown)}. Predicted for emotions left out: {'; '.join(told)}{against}."
     if "pc1_valence_r" in rows and rows["pc1_valence_r"].value is not None:
         sentences = "; ".join(_component_sentence(pc, rows) for pc in (1, 2))
         text += f" Of the two main directions, {sentences}."
@@ -50,9 +41,31 @@ def affect_claim(rows: Mapping[str, MetricRow]) -> Claim:
             f"{norm} r = {signed(shown[norm].words)}, {p_phrase(shown[norm].words_p)}"
             for norm in by_words
         ]
-        too = f"give {_them(by_words)} too: {'; '.join(figures)}"
+        them = "it" if len(by_words) == 1 else "them"
+        too = f"give {them} too: {'; '.join(figures)}"
         text += f" Word counts of the stories, treated alike, {too}."
-    return Claim(question, answer, text)
+    return Claim(question, _answer(axes), text)
+
+
+def _answer(axes: Mapping[str, MetricRow]) -> str:
+    """Answer for the axes asked about, of which some are read off and some the model's own."""
+    found = [row for row in axes.values() if _read_off(row)]
+    own = [row for row in found if not _by_words(row)]
+    if not found:
+        return NO
+    if not own:
+        return AS_WORDS
+    return YES if len(own) == len(axes) else PARTLY
+
+
+def _lead(shown: Mapping[str, MetricRow]) -> str:
+    """Say which ratings are read off and which are not shown to be."""
+    yes = [norm for norm, row in shown.items() if _read_off(row)]
+    no = [norm for norm, row in shown.items() if norm not in yes and row.value is not None]
+    parts = [f"{listed(yes)} can"] if yes else []
+    parts += [f"{listed(no)} {'is' if len(no) == 1 else 'are'} not shown to be"] if no else []
+    said = "; ".join(parts)
+    return said[:1].upper() + said[1:]
 
 
 def _spread(row: MetricRow) -> str:
@@ -73,10 +86,6 @@ def _plane(row: MetricRow | None) -> str:
 def _read_off(row: MetricRow) -> bool:
     above = known(row.value) and row.value > (row.control if known(row.control) else 0)
     return above and known(row.p) and row.p < ALPHA
-
-
-def _them(norms: Sequence[str]) -> str:
-    return "it" if len(norms) == 1 else "them"
 
 
 def _by_words(row: MetricRow) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from evmlx.report.claim import ALPHA, AS_WORDS, NO, PARTLY, UNKNOWN, YES, Claim
+from evmlx.report.claim import ALPHA, AS_WORDS, NO, PARTLY, UNKNOWN, YES, Claim, listed
 from evmlx.report.format import interval, known, p_number, p_phrase, percent, signed
 from evmlx.report.metric_row import MetricRow
 
@@ -71,13 +71,13 @@ def implicit_claim(
         f"{percent(row.value)} [{percent(row.low)}, {percent(row.high)}] of {BATTERIES[row.metric]}"
         for row in told
     ]
-    text = f"The right one comes first in {_joined(shares)} (chance {percent(guess)})"
+    text = f"The right one comes first in {listed(shares)} (chance {percent(guess)})"
     at_chance = [row for row in told if not (known(row.low) and row.low > guess)]
     ranked = [row for row in at_chance if known(row.p_chance) and row.p_chance < ALPHA]
     if at_chance:
-        text += f". For {_listed(at_chance)} that is no more than chance"
+        text += f". For {_named(at_chance)} that is no more than chance"
     if ranked:
-        of = f" for {_listed(ranked)}" if len(ranked) < len(at_chance) else ""
+        of = f" for {_named(ranked)}" if len(ranked) < len(at_chance) else ""
         ps = ", ".join(p_number(row.p_chance) for row in ranked)
         text += f", though the mean rank is better{of} (p = {ps})"
     beside, beaten = _beside_words(told, gains or {})
@@ -99,12 +99,12 @@ def _beside_words(
     # words have no last token: that battery is held against the same messages
     once = [row for row in compared if "last" not in row.metric] or compared
     found = [f"{percent(row.control)} of {BATTERIES[row.metric]}" for row in once]
-    text = f" Word counts of the stories, scored the same way, find it in {_joined(found)}"
+    text = f" Word counts of the stories, scored the same way, find it in {listed(found)}"
     more = [row for row in compared if _differs(gains[row.metric], 1)]
     if len(more) == len(compared):
         return f"{text}: the vectors find more.", True
     if more:
-        return f"{text}: the vectors find more in {_listed(more)} only.", None
+        return f"{text}: the vectors find more in {_named(more)} only.", None
     fewer = [row for row in compared if _differs(gains[row.metric], -1)]
     if len(fewer) == len(compared):
         return f"{text}: the vectors find it less often than plain word counts do.", False
@@ -112,7 +112,7 @@ def _beside_words(
         rest = [row for row in compared if row not in fewer]
         short = ", ".join(signed(gains[row.metric].value) for row in rest)
         return (
-            f"{text}. The vectors find it less often in {_listed(fewer)}; in {_listed(rest)} the "
+            f"{text}. The vectors find it less often in {_named(fewer)}; in {_named(rest)} the "
             f"difference ({short}) is not certain.",
             False,
         )
@@ -129,9 +129,5 @@ def _differs(gain: MetricRow, sign: int) -> bool:
     return known(end) and sign * end > 0 and not (known(gain.p) and gain.p >= ALPHA)
 
 
-def _joined(parts: Sequence[str]) -> str:
-    return ", ".join(parts[:-1]) + " and " + parts[-1] if len(parts) > 1 else parts[0]
-
-
-def _listed(batteries: Sequence[MetricRow]) -> str:
+def _named(batteries: Sequence[MetricRow]) -> str:
     return " and ".join(BATTERIES[row.metric] for row in batteries)
